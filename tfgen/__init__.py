@@ -1,0 +1,1 @@
+"""tfgen: deep generative models for TensorFlow and Keras."""

@@ -1,0 +1,1 @@
+"""The machinery every model shares. It knows no model."""

@@ -1,0 +1,39 @@
+"""Argument checks whose messages all read "Expected ... Received: ..."."""
+
+from collections.abc import Collection
+from typing import Any
+
+
+def expected(what: str, received: Any) -> str:
+    """Returns the text of an error: what was expected and what came instead.
+
+    >>> expected("rank 4, [batch, height, width, channels]", (8, 8))
+    'Expected rank 4, [batch, height, width, channels]. Received: (8, 8)'
+    """
+    return f"Expected {what}. Received: {received}"
+
+
+def check_positive(name: str, value: float) -> None:
+    """Raises ValueError unless the number `value` is finite and above zero."""
+    if not 0 < value < float("inf"):
+        raise ValueError(expected(f"`{name}` to be a finite number > 0", value))
+
+
+def check_integer(name: str, value: int, minimum: int = 1) -> None:
+    """Raises TypeError unless `value` is an integer, ValueError unless it is >= `minimum`."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(expected(f"`{name}` to be an integer", repr(value)))
+    if value < minimum:
+        raise ValueError(expected(f"`{name}` >= {minimum}", value))
+
+
+def check_member(name: str, value: Any, allowed: Collection) -> None:
+    """Raises ValueError unless `value` is one of `allowed`."""
+    if value not in allowed:
+        raise ValueError(expected(f"`{name}` to be one of {sorted(allowed)}", repr(value)))
+
+
+def check_rank(name: str, shape: Any, rank: int, axes: str) -> None:
+    """Raises ValueError unless `shape` has `rank` axes; `axes` says what they are."""
+    if len(shape) != rank:
+        raise ValueError(expected(f"`{name}` of rank {rank}, {axes}", f"shape {tuple(shape)}"))
