@@ -19,6 +19,12 @@ def check_positive(name: str, value: float) -> None:
         raise ValueError(expected(f"`{name}` to be a finite number > 0", value))
 
 
+def check_not_negative(name: str, value: float) -> None:
+    """Raises ValueError unless the number `value` is finite and not below zero."""
+    if not 0 <= value < float("inf"):
+        raise ValueError(expected(f"`{name}` to be a finite number >= 0", value))
+
+
 def check_integer(name: str, value: int, minimum: int = 1) -> None:
     """Raises TypeError unless `value` is an integer, ValueError unless it is >= `minimum`."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):
@@ -37,3 +43,10 @@ def check_rank(name: str, shape: Any, rank: int, axes: str) -> None:
     """Raises ValueError unless `shape` has `rank` axes; `axes` says what they are."""
     if len(shape) != rank:
         raise ValueError(expected(f"`{name}` of rank {rank}, {axes}", f"shape {tuple(shape)}"))
+
+
+def check_seed(name: str, seed: int) -> None:
+    """Raises TypeError or ValueError unless `seed` is an integer in [0, 2**31)."""
+    check_integer(name, seed, minimum=0)
+    if seed >= 2**31:
+        raise ValueError(expected(f"`{name}` < 2**31", seed))

@@ -1,1 +1,11 @@
-"""."""
+"""Data in memory, in an order that depends only on the seed and the epoch.
+
+`load` reads the embedded digits, TensorFlow Datasets, folders of images, array files and arrays;
+`from_arrays` wraps images at hand. Both return `Examples`.
+"""
+
+from tfgen.core.examples import Examples
+from tfgen.data.images import from_arrays, load
+from tfgen.data.validation import check_images
+
+__all__ = ["Examples", "check_images", "from_arrays", "load"]

@@ -1,0 +1,288 @@
+"""Trains GLANN: GLO with a perceptual loss, then IMLE from noise to GLO's latents.
+
+    python examples/train_glann.py
+
+trains on scikit-learn's embedded digits and needs no network. The run writes samples.png,
+interpolation.png, metrics.json, history.csv, model.keras and serving/1/ under --workdir, prints its
+scores, and goes on where it stopped when it is started again.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import runner
+import tensorflow as tf
+from absl import flags
+
+import tfgen
+from tfgen import latent, losses, metrics, networks
+from tfgen.core import paths
+
+FLAGS = flags.FLAGS
+
+runner.define_flags(
+    dataset="digits", workdir="runs/glann_digits", epochs=60, batch_size=64, learning_rate=1e-3
+)
+flags.DEFINE_integer("imle_epochs", 200, "Passes of IMLE over the latents.", 1)
+flags.DEFINE_integer("latent_dim", 16, "Size of the latents.", 1)
+flags.DEFINE_enum("latent_space", "sphere", ["sphere", "ball"], "Where latents are kept.")
+flags.DEFINE_bool("pca", True, "Begin with the principal components of the images as latents.")
+flags.DEFINE_float("latent_learning_rate", 1e-2, "Of the latents' row-wise Adam.", 0.0)
+flags.DEFINE_float("latent_noise", 0.0, "Deviation of noise on latents in training.", 0.0)
+flags.DEFINE_integer("generator_units", 256, "The generator's first dense layer.", 1)
+flags.DEFINE_multi_integer("generator_filters", [64, 32], "The generator's maps.", 1)
+flags.DEFINE_bool("batch_norm", True, "Batch normalisation in the generator.")
+flags.DEFINE_enum(
+    "loss",
+    "perceptual",
+    ["perceptual", "vgg16", "laplacian", "l1", "l2"],
+    "GLO's loss: perceptual (a classifier trained on the data), vgg16 (ImageNet weights), ...",
+)
+flags.DEFINE_float("pixel_weight", 2.0, "Of the pixels in the perceptual loss.", 0.0)
+flags.DEFINE_enum("schedule", "cosine", ["cosine", "constant"], "Of all learning rates.")
+flags.DEFINE_bool(
+    "reset_optimizers",
+    False,
+    "Begin all optimizers anew at each epoch, as GLANN's "
+    "reference code does; the schedule is then --halve_every.",
+)
+flags.DEFINE_integer("halve_every", 20, "Epochs, with --reset_optimizers.", 1)
+flags.DEFINE_integer("noise_dim", 16, "Size of IMLE's noise.", 1)
+flags.DEFINE_multi_integer("mapping_units", [256, 256], "Hidden layers of IMLE's network.", 1)
+flags.DEFINE_bool("mapping_batch_norm", False, "Batch normalisation in IMLE's network.")
+flags.DEFINE_bool("mapping_skip", True, "Add an affine map, which begins as GLO's Gaussian.")
+flags.DEFINE_float("imle_noise", 0.1, "Deviation of noise on IMLE's noise in training.", 0.0)
+flags.DEFINE_float("candidates", 2.0, "IMLE's candidates for each example.", 0.0)
+flags.DEFINE_integer("staleness", 1, "Epochs between IMLE's searches.", 1)
+flags.DEFINE_integer("imle_batch_size", 128, "Latents in a batch of IMLE.", 1)
+flags.DEFINE_float("imle_learning_rate", 1e-3, "Of IMLE's Adam.", 0.0)
+flags.DEFINE_float("imle_beta_1", 0.9, "Of IMLE's Adam.", 0.0, 1.0)
+flags.DEFINE_float("imle_weight_decay", 0.0, "Of IMLE's Adam.", 0.0)
+flags.DEFINE_integer("pixel_imle_epochs", 0, "Also train IMLE on pixels, to compare.", 0)
+flags.DEFINE_integer("mixture_components", 20, "Of the Gaussian mixture over GLO's latents.", 1)
+flags.DEFINE_integer("num_scored", 10_000, "At most so many images on each side of a score.", 2)
+
+Images = dict[str, np.ndarray]
+
+
+def main(workdir: Path, strategy: tf.distribute.Strategy) -> None:
+    """Trains, scores, draws and exports one GLANN."""
+    train, heldout = runner.load_data("train"), runner.load_data("test")
+    print(f"{train}\n{heldout}")
+    classifiers = runner.Classifiers(workdir, train)
+    loss = reconstruction_loss(classifiers, train)
+    callbacks = [
+        runner.HistoryFile(workdir / "history.csv"),
+        tfgen.callbacks.Checkpoint(workdir / "checkpoints"),
+    ]
+    with strategy.scope():
+        glann = make_glann(train, loss)
+        compile_glann(glann, train)
+    if FLAGS.reset_optimizers:
+        callbacks.insert(0, reference_resets())
+    glann.fit(
+        train,
+        epochs=FLAGS.epochs,
+        imle_epochs=FLAGS.imle_epochs,
+        imle_batch_size=min(FLAGS.imle_batch_size, train.num_examples),
+        callbacks=callbacks,
+        verbose=FLAGS.verbose,
+    )
+    pixel_imle = train_pixel_imle(workdir, strategy, train) if FLAGS.pixel_imle_epochs else None
+    if not runner.is_chief():
+        return
+    images = generate(glann, pixel_imle, train, heldout)
+    scores = runner.score_fid(runner.extractors(classifiers), heldout, images)
+    runner.print_table(scores)
+    seconds = runner.training_seconds(workdir / "history.csv")
+    print(f"GLO and IMLE trained for {seconds:.0f} s")
+    draw(workdir, glann, images, heldout)
+    report = runner.report(scores) | {"training_seconds": round(seconds, 1)}
+    runner.save_model(glann, workdir / "model.keras")
+    if FLAGS.export:
+        runner.export_and_check(glann, workdir / "serving", report)
+    runner.write_text(workdir / "metrics.json", json.dumps(report, indent=2) + "\n")
+    runner.finish(workdir)
+
+
+def reconstruction_loss(classifiers: runner.Classifiers, train: tfgen.data.Examples) -> Any:
+    """Returns the loss that --loss names."""
+    if FLAGS.loss == "vgg16":
+        return losses.vgg16_features()
+    if FLAGS.loss == "perceptual":
+        network = classifiers.perceptual()
+        return losses.Perceptual.balanced(
+            network,
+            metrics.feature_levels(network),
+            train.as_float(slice(0, 512)),
+            pixel_weight=FLAGS.pixel_weight,
+        )
+    return {
+        "laplacian": losses.LaplacianPyramid(),
+        "l1": losses.AbsoluteError(),
+        "l2": losses.SquaredError(),
+    }[FLAGS.loss]
+
+
+def make_glann(train: tfgen.data.Examples, loss: Any) -> latent.GLANN:
+    """Returns the model that the flags describe."""
+    space = {"sphere": latent.Sphere(), "ball": latent.Ball()}[FLAGS.latent_space]
+    glo = latent.GLO(
+        make_generator(train.event_shape),
+        num_examples=train.num_examples,
+        latent_dim=FLAGS.latent_dim,
+        loss=loss,
+        space=space,
+        initial_codes=latent.PrincipalComponents() if FLAGS.pca else None,
+        latent_noise=FLAGS.latent_noise,
+        seed=FLAGS.seed,
+    )
+    imle = latent.IMLE(
+        networks.MLP(
+            (FLAGS.latent_dim,),
+            FLAGS.mapping_units,
+            batch_norm=FLAGS.mapping_batch_norm,
+            linear_skip=FLAGS.mapping_skip,
+        ),
+        num_examples=train.num_examples,
+        noise_dim=FLAGS.noise_dim,
+        num_candidates=round(FLAGS.candidates * train.num_examples),
+        staleness=FLAGS.staleness,
+        noise_std=FLAGS.imle_noise,
+        space=space,
+        seed=FLAGS.seed,
+    )
+    return latent.GLANN(glo, imle, seed=FLAGS.seed)
+
+
+def make_generator(image_shape: tuple[int, int, int]) -> networks.InfoGANGenerator:
+    """Returns a generator of such images."""
+    return networks.InfoGANGenerator(
+        image_shape,
+        hidden_units=FLAGS.generator_units,
+        filters=FLAGS.generator_filters,
+        batch_norm=FLAGS.batch_norm,
+        first_batch_norm=False,
+    )
+
+
+def compile_glann(glann: latent.GLANN, train: tfgen.data.Examples) -> None:
+    """Gives both stages their optimizers."""
+    steps = FLAGS.epochs * train.steps_per_epoch
+    imle_steps = FLAGS.imle_epochs * (train.num_examples // FLAGS.imle_batch_size)
+    adam = keras.optimizers.Adam
+    decay = FLAGS.imle_weight_decay or None
+    glann.compile(
+        generator_optimizer=adam(scheduled(FLAGS.learning_rate, steps), beta_1=0.5),
+        latents_optimizer=latent.RowAdam(scheduled(FLAGS.latent_learning_rate, steps), beta_1=0.5),
+        imle_optimizer=adam(
+            scheduled(FLAGS.imle_learning_rate, imle_steps),
+            beta_1=FLAGS.imle_beta_1,
+            weight_decay=decay,
+        ),
+        jit_compile=FLAGS.jit_compile,
+    )
+
+
+def scheduled(rate: float, steps: int) -> Any:
+    """Returns a learning rate that decays to zero over the steps, or stays, as --schedule says."""
+    if FLAGS.schedule == "constant" or FLAGS.reset_optimizers:
+        return rate
+    return keras.optimizers.schedules.CosineDecay(rate, max(steps, 1))
+
+
+def reference_resets() -> keras.callbacks.Callback:
+    """Returns the callback that begins GLO's optimizers anew, as the reference code does."""
+    rates = {"generator": FLAGS.learning_rate, "latents": FLAGS.latent_learning_rate}
+    return tfgen.callbacks.ResetOptimizers(rates, halve_every=FLAGS.halve_every)
+
+
+def train_pixel_imle(
+    workdir: Path, strategy: tf.distribute.Strategy, train: tfgen.data.Examples
+) -> latent.IMLE:
+    """Trains IMLE on the pixels, with the same generator and as many candidates."""
+    with strategy.scope():
+        imle = latent.IMLE(
+            make_generator(train.event_shape),
+            num_examples=train.num_examples,
+            noise_dim=FLAGS.noise_dim,
+            num_candidates=round(FLAGS.candidates * train.num_examples),
+            seed=FLAGS.seed,
+        )
+        steps = FLAGS.pixel_imle_epochs * train.steps_per_epoch
+        imle.compile(
+            optimizer=keras.optimizers.Adam(scheduled(FLAGS.learning_rate, steps), beta_1=0.5)
+        )
+    imle.fit(
+        train,
+        epochs=FLAGS.pixel_imle_epochs,
+        callbacks=[
+            runner.HistoryFile(workdir / "history.csv", "pixel_imle"),
+            tfgen.callbacks.Checkpoint(workdir / "checkpoints" / "pixel_imle"),
+        ],
+        verbose=FLAGS.verbose,
+    )
+    return imle
+
+
+def generate(
+    glann: latent.GLANN,
+    pixel_imle: latent.IMLE | None,
+    train: tfgen.data.Examples,
+    heldout: tfgen.data.Examples,
+) -> Images:
+    """Returns as many images of each kind as there are on the held-out side of the scores."""
+    count = min(FLAGS.num_scored, heldout.num_examples, train.num_examples)
+    chosen = np.sort(np.random.default_rng(FLAGS.seed).permutation(train.num_examples)[:count])
+    seeds = tfgen.core.random.row_seeds(count, FLAGS.seed)
+    glo = glann.glo
+    gaussian = runner.in_batches(glo.sample_rows, seeds)
+    mixture = tfgen.distributions.GaussianMixture(
+        glo.latent_dim, min(FLAGS.mixture_components, train.num_examples // 10), seed=FLAGS.seed
+    ).fit(glo.codes.numpy())
+    images = {
+        "train_vs_heldout": train.as_float(chosen),
+        "reconstruction": runner.in_batches(glo.decode, tf.gather(glo.codes, chosen)),
+        "glo_gaussian": gaussian,
+        "glo_mixture": runner.in_batches(lambda rows: glo.decode(mixture.sample_rows(rows)), seeds),
+        "glann": runner.in_batches(glann.sample_rows, seeds),
+    }
+    if pixel_imle is not None:
+        images["pixel_imle"] = runner.in_batches(pixel_imle.sample_rows, seeds)
+    return images
+
+
+def draw(workdir: Path, glann: latent.GLANN, images: Images, heldout: tfgen.data.Examples) -> None:
+    """Draws samples.png and interpolation.png."""
+    names = {
+        "train_vs_heldout": "real",
+        "reconstruction": "reconstructed",
+        "glo_gaussian": "GLO, Gaussian",
+        "glann": "GLANN",
+    }
+    grid = tfgen.callbacks.image_grid
+    panels = {title: grid(images[name][:64], columns=8) for name, title in names.items()}
+    runner.sheet(workdir / "samples.png", panels)
+    unseen = heldout.as_float(slice(0, 12))
+    z = glann.encode(unseen).z
+    panels = {}
+    for title, path in (("linear", paths.linear), ("spherical", paths.spherical)):
+        strips = glann.interpolate(z[:6], z[6:], num_points=10, path=path).numpy()
+        flat = strips.reshape(-1, *strips.shape[2:])
+        panels[f"{title}, between unseen images"] = grid(flat, columns=10)
+    rows = zip(
+        unseen[0:3],
+        unseen[3:6],
+        unseen[6:9],
+        glann.latent_arithmetic(z[0:3], z[3:6], z[6:9]).numpy(),
+        strict=True,
+    )
+    panels["a, b, c and a - b + c"] = grid([image for row in rows for image in row], columns=4)
+    runner.sheet(workdir / "interpolation.png", panels)
+
+
+if __name__ == "__main__":
+    runner.run(main)

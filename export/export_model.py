@@ -1,0 +1,27 @@
+"""Exports a trained model for TensorFlow Serving.
+
+python export/export_model.py --model=runs/glann_digits/model.keras --path=serving/glann
+"""
+
+import keras
+from absl import app, flags
+
+import tfgen
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("model", None, "The .keras file of a tfgen model.", required=True)
+flags.DEFINE_string("path", None, "The base path that a server is given.", required=True)
+
+
+def main(argv: list[str]) -> None:
+    """Loads the model and writes the next version under the base path."""
+    if len(argv) > 1:
+        raise app.UsageError(f"Expected flags only. Received: {argv[1:]}")
+    model = keras.models.load_model(FLAGS.model)
+    version = tfgen.serving.export(model, FLAGS.path)
+    with tfgen.serving.SessionLoader(version) as served:
+        print(f"{version} holds the signatures {', '.join(sorted(served.signatures))}")
+
+
+if __name__ == "__main__":
+    app.run(main)

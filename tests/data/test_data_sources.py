@@ -1,0 +1,158 @@
+"""`load`: the digits, arrays, array files, and names that stand for nothing."""
+
+import hashlib
+import pathlib
+
+import numpy as np
+import pytest
+
+from tfgen.data import load
+from tfgen.data.sources import Request, read_array
+
+
+@pytest.fixture
+def images():
+    """Twenty grey images whose every byte is the image's own number."""
+    return np.arange(20, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 1), np.uint8)
+
+
+def numbers(examples):
+    return examples.x[:, 0, 0, 0]
+
+
+def test_digits():
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    examples = load("digits", split="all")
+    assert (examples.num_examples, examples.event_shape) == (1797, (8, 8, 1))
+    assert (examples.num_classes, examples.name, examples.split) == (10, "digits", "all")
+    np.testing.assert_array_equal(examples.x[..., 0] * 16, digits.images)
+    np.testing.assert_array_equal(examples.labels, digits.target)
+    assert examples.x.min() == 0 and examples.x.max() == 1
+
+
+def test_digits_splits_are_disjoint_complete_and_fixed():
+    train, test = load("digits"), load("digits", split="test", seed=5)
+    assert (len(train), len(test)) == (1437, 360)
+    both = np.concatenate([train.x, test.x]).reshape(1797, -1)
+    everything = load("digits", split="all").x.reshape(1797, -1)
+    np.testing.assert_array_equal(both[np.lexsort(both.T)], everything[np.lexsort(everything.T)])
+    assert set(test.labels) == set(range(10))
+    np.testing.assert_array_equal(train.x, load("digits", seed=3).x)
+    # What was trained on must be the same data in years to come.
+    digest = hashlib.sha256(train.labels.astype(np.uint8).tobytes()).hexdigest()
+    assert digest[:16] == "53f898fb81bedc19"
+
+
+def test_array_splits(images):
+    train, test = load(images, batch_size=2), load(images, "test", batch_size=2)
+    assert (len(train), len(test)) == (16, 4)
+    assert sorted([*numbers(train), *numbers(test)]) == list(range(20))
+    np.testing.assert_array_equal(load(images, "all", batch_size=2).x, images)
+    assert train.labels is None and train.name == "array"
+
+
+def test_num_examples_takes_the_first_of_the_split(images):
+    some = load(images, batch_size=2, num_examples=5)
+    np.testing.assert_array_equal(numbers(some), numbers(load(images, batch_size=2))[:5])
+    everything = load(images, "all", batch_size=2, num_examples=5)
+    np.testing.assert_array_equal(numbers(everything), range(5))
+
+
+def test_image_size_and_channels(images):
+    examples = load(images, batch_size=2, image_size=[6, 3], channels=3)
+    assert examples.event_shape == (6, 3, 3)
+
+
+@pytest.mark.parametrize("key", ["x", "images", "arr_0"])
+@pytest.mark.parametrize("label_key", ["y", "labels", None])
+def test_npz(tmp_path, images, key, label_key):
+    labels = {label_key: np.arange(20) % 3} if label_key else {}
+    np.savez(tmp_path / "data.npz", **{key: images}, **labels)
+    examples = load(tmp_path / "data.npz", batch_size=4)
+    assert len(examples) == 16 and examples.name == str(tmp_path / "data.npz")
+    if label_key:
+        np.testing.assert_array_equal(examples.labels, numbers(examples) % 3)
+        assert examples.num_classes == 3
+    else:
+        assert examples.labels is None
+
+
+def test_npy(tmp_path, images):
+    np.save(tmp_path / "data.npy", images / 255)
+    examples = load(str(tmp_path / "data.npy"), "all", batch_size=4)
+    np.testing.assert_array_equal(examples.x, (images / 255).astype(np.float32))
+
+
+def test_number_of_classes_is_that_of_all_splits():
+    images, labels = np.zeros((20, 2, 2, 1), np.uint8), np.zeros(20, int)
+    labels[np.random.RandomState(0).permutation(20)[17]] = 6  # One of the four test examples.
+    source = read_array(images, labels, Request("train", 2))
+    assert source.labels.max() == 0 and source.num_classes == 7
+
+
+def test_bad_array_files(tmp_path):
+    np.save(tmp_path / "objects.npy", np.array([{}]), allow_pickle=True)
+    np.savez(tmp_path / "keys.npz", pictures=np.zeros((2, 2, 2, 1)))
+    np.savez(tmp_path / "labels.npz", x=np.zeros((2, 2, 2, 1)), y=np.zeros(3, int))
+    (tmp_path / "broken.npz").write_bytes(b"PK\x03\x04broken")
+    (tmp_path / "empty.npy").write_bytes(b"")
+    (tmp_path / "notes.txt").write_text("none")
+    for file, message in {
+        "objects.npy": "NumPy file of numbers.*objects.npy",
+        "keys.npz": r"'x', 'images', 'arr_0'.*Received: \['pictures'\]",
+        "labels.npz": r"shape \(2,\).*\(3,\)",
+        "broken.npz": "NumPy file.*broken.npz",
+        "empty.npy": "NumPy file.*empty.npy",
+        "notes.txt": "a folder, or an .npy or .npz file. Received: .*notes.txt",
+    }.items():
+        with pytest.raises(ValueError, match="^Expected .*" + message):
+            load(tmp_path / file, "all", batch_size=2)
+
+
+BAD_ARGUMENTS = {
+    "split": (
+        dict(split="train[:5]"),
+        ValueError,
+        r"\['all', 'test', 'train'\]. Received: 'train\[",
+    ),
+    "split type": (dict(split=0), TypeError, "`split` to be a string. Received: 0"),
+    "batch": (dict(batch_size=-1), ValueError, "`batch_size` >= 1. Received: -1"),
+    "large batch": (
+        dict(batch_size=17),
+        ValueError,
+        "at least 17 examples, one batch. Received: 16",
+    ),
+    "zero": (dict(num_examples=0), ValueError, "`num_examples` >= 1. Received: 0"),
+    "many": (dict(num_examples=17), ValueError, "`num_examples` <= 16, the size of split 'train'"),
+    "few": (dict(num_examples=1), ValueError, "at least 2 examples, one batch. Received: 1"),
+    "seed": (dict(seed=0.5), TypeError, "`seed` to be an integer. Received: 0.5"),
+    "channels": (dict(channels="rgb"), ValueError, "`channels` to be one of"),
+    "name": (dict(name=3), TypeError, "a string, a path or a NumPy array. Received: <class 'int'>"),
+}
+
+
+@pytest.mark.parametrize("arguments, error, message", BAD_ARGUMENTS.values(), ids=BAD_ARGUMENTS)
+def test_bad_arguments_are_refused(images, arguments, error, message):
+    with pytest.raises(error, match="^Expected .*" + message):
+        load(**{"name": images, "batch_size": 2, **arguments})
+
+
+def test_arguments_are_refused_before_anything_is_read(monkeypatch):
+    def read(request):
+        pytest.fail("the data were read")
+
+    monkeypatch.setattr("tfgen.data.images.read_digits", read)
+    with pytest.raises(ValueError, match="batch_size"):
+        load("digits", batch_size=0)
+
+
+@pytest.mark.parametrize(
+    "name", ["./missing", "/missing/folder", "missing/folder", "x.npz", pathlib.Path("missing")]
+)
+def test_missing_path(name):
+    with pytest.raises(
+        ValueError, match="an existing folder.*Received: no such path .*missing|x.npz"
+    ):
+        load(name)

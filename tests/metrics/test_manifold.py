@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+
+from tests.metrics.helpers import Pixels, random_images
+from tfgen.metrics import PrecisionRecall, manifold, precision_recall
+
+
+def by_brute_force(real, fake, k):
+    def radii(x):
+        distances = np.linalg.norm(x[:, None] - x[None], axis=-1)
+        return np.sort(distances, axis=1)[:, k]  # Column 0 is the distance to itself.
+
+    distances = np.linalg.norm(fake[:, None] - real[None], axis=-1)
+    precision = (distances <= radii(real)[None, :]).any(axis=1).mean()
+    recall = (distances <= radii(fake)[:, None]).any(axis=0).mean()
+    return precision, recall
+
+
+def blob(number, seed, centre=0.0):
+    return centre + np.random.default_rng(seed).standard_normal((number, 3))
+
+
+@pytest.mark.parametrize("k", [1, 3])
+@pytest.mark.parametrize("chunk_entries", [1, 100, 2**20])
+def test_equals_brute_force(k, chunk_entries, monkeypatch):
+    monkeypatch.setattr(manifold, "CHUNK_ENTRIES", chunk_entries)
+    real, fake = blob(60, seed=0), blob(45, seed=1) + 1.5
+    expected = by_brute_force(real, fake, k)
+    assert precision_recall(real, fake, k) == pytest.approx(expected)
+    assert 0 < min(expected) and max(expected) < 1
+
+
+def test_distances_come_in_chunks(monkeypatch):
+    monkeypatch.setattr(manifold, "CHUNK_ENTRIES", 100)
+    x, y = blob(33, seed=0), blob(20, seed=1)
+    chunks = list(manifold._squared_distances(x, y))
+    assert max(distances.size for _, distances in chunks) == 100
+    joined = np.concatenate([distances for _, distances in chunks])
+    np.testing.assert_allclose(joined, np.sum((x[:, None] - y[None]) ** 2, axis=-1), atol=1e-12)
+
+
+def test_identical_and_disjoint_sets():
+    x = blob(50, seed=0)
+    assert precision_recall(x, x) == (1.0, 1.0)
+    assert precision_recall(x, x + 1e3) == (0.0, 0.0)
+
+
+def test_a_generator_that_drops_a_mode():
+    real = np.concatenate([blob(40, seed=0), blob(40, seed=1, centre=100.0)])
+    precision, recall = precision_recall(real, real[:40])
+    assert (precision, recall) == (1.0, 0.5)
+    assert precision_recall(real[:40], real) == (0.5, 1.0)
+
+
+def test_a_line_of_points():
+    # Balls of radius 1 about 0, 1, 2: 3 is on the rim of the last, 3.1 outside. The fake points'
+    # neighbours are 0.1 away, so that no real point is covered.
+    real, fake = np.array([[0.0], [1.0], [2.0]]), np.array([[3.0], [3.1]])
+    assert precision_recall(real, fake, k=1) == (0.5, 0.0)
+
+
+def test_points_on_the_rim_count_though_rounding_moves_them():
+    x = 1e3 * blob(30, seed=0)
+    assert precision_recall(np.repeat(x, 5, axis=0), np.repeat(x, 5, axis=0)) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("fake", "message"),
+    [
+        (np.zeros((9, 4)), "one dimension"),
+        (np.zeros((3, 3)), "more than k = 3"),
+        (np.full((9, 3), np.nan), "finite"),
+        (np.zeros((0, 3)), "at least one row"),
+    ],
+)
+def test_features_that_cannot_be_compared(fake, message):
+    with pytest.raises(ValueError, match=message):
+        precision_recall(blob(9, seed=0), fake)
+
+
+def test_streaming_equals_the_function():
+    real, fake = random_images(30, seed=0), 0.6 * random_images(40, seed=1)
+    metric = PrecisionRecall(Pixels(4), "test", k=2)
+    metric.update_real(np.split(real, 3))
+    metric.update_fake(fake)
+    precision, recall = metric.result()
+    expected = precision_recall(real.reshape(30, 4), fake.reshape(40, 4), k=2)
+    assert (precision.value, recall.value) == expected
+    assert str(precision).startswith("precision ") and str(recall).startswith("recall ")
+    assert "k=2, 30 real test vs 40 fake" in str(metric.result())

@@ -1,0 +1,7 @@
+"""Callbacks for `model.fit`."""
+
+from tfgen.callbacks.reset import ResetOptimizers
+from tfgen.callbacks.sample_grid import SampleGrid, image_grid, write_png
+from tfgen.core.checkpoint import Checkpoint
+
+__all__ = ["Checkpoint", "ResetOptimizers", "SampleGrid", "image_grid", "write_png"]

@@ -1,0 +1,46 @@
+"""Optimizers begun anew at each epoch, as some published recipes do."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfgen.core.checks import check_integer, check_member, check_positive
+
+
+class ResetOptimizers(keras.callbacks.Callback):
+    """Zeroes the state of optimizers at each epoch, and halves their learning rates every so often.
+
+    GLANN's reference code makes its optimizers anew each epoch: their moments and step counts are
+    lost, and the first step of an epoch has the full size of Adam's very first.
+
+    Args:
+        learning_rates: the initial rate of each group, e.g. `{"generator": 1e-3, "latents": 1e-2}`.
+            Groups that are not named keep their optimizer as it is.
+        halve_every: epochs after which the rates are halved, > 0; None for never.
+    """
+
+    def __init__(self, learning_rates: Mapping[str, float], halve_every: int | None = None) -> None:
+        super().__init__()
+        for group, rate in learning_rates.items():
+            check_positive(f"learning_rates[{group!r}]", rate)
+        if halve_every is not None:
+            check_integer("halve_every", halve_every)
+        self.learning_rates = dict(learning_rates)
+        self.halve_every = halve_every
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        for group in self.learning_rates:
+            check_member("group", group, self.model.groups)
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        halvings = epoch // self.halve_every if self.halve_every else 0
+        for group, rate in self.learning_rates.items():
+            optimizer = getattr(self.model, f"{group}_optimizer")
+            # The loss scale around it, which float16 needs, is no state of the optimizer.
+            optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+            for variable in optimizer.variables:
+                if variable is not getattr(optimizer, "_learning_rate", None):
+                    variable.assign(tf.zeros_like(variable.value))
+            optimizer.learning_rate = rate * 0.5**halvings

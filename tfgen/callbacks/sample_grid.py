@@ -1,0 +1,80 @@
+"""A sheet of samples after each epoch."""
+
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfgen.core.checkpoint import check_writable
+from tfgen.core.checks import check_integer, check_rank
+
+
+def image_grid(images: np.ndarray, columns: int | None = None, gap: int = 1) -> np.ndarray:
+    """Lays images out in rows on a white ground.
+
+    Args:
+        images: float [num_images, height, width, channels] in [0, 1].
+        columns: of the grid; about the square root of the number of images unless given.
+        gap: white pixels between images.
+
+    Returns:
+        float32 [grid_height, grid_width, channels] in [0, 1].
+    """
+    images = np.asarray(images, np.float32)
+    check_rank("images", images.shape, 4, "[num_images, height, width, channels]")
+    count, height, width, channels = images.shape
+    columns = columns or math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    tall, wide = height + gap, width + gap
+    grid = np.ones((rows * tall - gap, columns * wide - gap, channels), np.float32)
+    for i, image in enumerate(np.clip(images, 0, 1)):
+        top, left = i // columns * tall, i % columns * wide
+        grid[top : top + height, left : left + width] = image
+    return grid
+
+
+def write_png(path: str | os.PathLike, image: np.ndarray) -> None:
+    """Writes an image, float [height, width, channels] in [0, 1], whole or not at all."""
+    pixels = np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    path = Path(path)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished.write_bytes(tf.io.encode_png(pixels).numpy())
+    unfinished.replace(path)
+
+
+class SampleGrid(keras.callbacks.Callback):
+    """Writes `samples_<epoch>.png`, the same seed's samples after each epoch.
+
+    Args:
+        directory: where to; made if it does not exist.
+        num_samples: on a sheet, > 0.
+        every: epochs between sheets, > 0.
+        seed: of the samples.
+
+    Raises:
+        OSError: when the directory cannot be written, before training begins.
+    """
+
+    def __init__(
+        self, directory: str | os.PathLike, num_samples: int = 64, every: int = 1, seed: int = 0
+    ) -> None:
+        super().__init__()
+        check_integer("num_samples", num_samples)
+        check_integer("every", every)
+        self.directory = Path(directory)
+        self.num_samples = num_samples
+        self.every = every
+        self.seed = seed
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        check_writable(self.directory)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        done = epoch + 1
+        if done % self.every == 0:
+            samples = self.model.sample(self.num_samples, seed=self.seed)
+            write_png(self.directory / f"samples_{done:04d}.png", image_grid(samples.numpy()))

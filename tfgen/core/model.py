@@ -1,0 +1,498 @@
+"""The base of every model: the verbs, the one training step, and `fit`."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import keras
+import tensorflow as tf
+
+from tfgen.core import checks, random
+from tfgen.core.capability import CAPABILITIES, UnsupportedCapability
+from tfgen.core.checkpoint import Checkpoint
+from tfgen.core.config import Configurable
+from tfgen.core.examples import Examples
+from tfgen.core.paths import linear
+from tfgen.core.update import (
+    NOT_FINITE,
+    Terms,
+    Update,
+    apply_update,
+    assert_finite,
+    loss_title,
+    mean_terms,
+)
+
+Batch = dict[str, tf.Tensor]
+
+
+class NonFiniteError(ArithmeticError):
+    """Raised by `fit` when a batch of data or a loss holds a NaN or an infinity."""
+
+
+class GenerativeModel(Configurable, keras.Model):
+    """Base class of the models.
+
+    A subclass writes `sample_rows` and whichever other capabilities its mathematics allows, and
+    says what is optimised by `updates` (or by `objective`, when that is one loss over one network).
+    It builds its networks in the constructor, keeps each constructor argument as an attribute, and
+    lists its groups of trainable variables in `groups`: group `g` is the attribute `g`, optimised
+    by the attribute `g_optimizer`, which `compile` makes.
+
+    Training data are batches `{"x": [batch, *event], "index": [batch], "label": [batch]}`, of
+    which only "x" must be there. `tfgen.data` makes them; arrays and other datasets are accepted.
+
+    Args:
+        seed: of the training noise, an integer in [0, 2**31).
+        name: of the model.
+    """
+
+    groups: ClassVar[tuple[str, ...]] = ()
+    default_optimizers: ClassVar[dict[str, Callable[[], keras.optimizers.Optimizer]]] = {}
+    default_jit_compile: ClassVar[bool] = False
+
+    def __init__(self, seed: int = 0, name: str | None = None) -> None:
+        super().__init__(name=name)
+        checks.check_seed("seed", seed)
+        self.seed = seed
+        self.step = self.add_weight(
+            shape=(),
+            dtype="int64",
+            initializer="zeros",
+            trainable=False,
+            aggregation="only_first_replica",
+            name="step",
+        )
+        self._means: dict[str, keras.metrics.Mean] = {}
+        self._means_spec: Batch | None = None
+
+    # What a model can do.
+
+    @classmethod
+    def capabilities(cls) -> frozenset[str]:
+        """Returns the names of the capabilities that this class has."""
+        return frozenset(
+            name
+            for name in CAPABILITIES
+            if getattr(cls, name) is not getattr(GenerativeModel, name)
+        )
+
+    def sample(
+        self, num_samples: int, seed: int | None = None, condition: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """Draws samples; the same seed gives the same samples.
+
+        Args:
+            num_samples: how many, > 0.
+            seed: in [0, 2**31), or None for other samples at each call.
+            condition: [num_samples, ...] what to condition on, for a conditional model.
+
+        Returns:
+            [num_samples, *event]; images are float32 in [0, 1].
+        """
+        return self.sample_rows(random.row_seeds(num_samples, seed), condition)
+
+    def sample_rows(self, row_seeds: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
+        """Draws one sample a row seed, [batch, *event] from int32 [batch, 2]."""
+        raise self._unsupported("sample_rows")
+
+    def log_prob(self, x: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
+        """Returns the exact log density of each example, [batch], in nats."""
+        raise self._unsupported("log_prob")
+
+    def log_prob_bound(
+        self, x: tf.Tensor, num_importance: int = 1, seed: int | None = None
+    ) -> tf.Tensor:
+        """Returns a lower bound on the log density of each example, [batch], in nats."""
+        raise self._unsupported("log_prob_bound")
+
+    def encode(self, x: tf.Tensor) -> Any:
+        """Returns the latents of examples, or a named tuple that begins with them."""
+        raise self._unsupported("encode")
+
+    def decode(self, z: tf.Tensor) -> tf.Tensor:
+        """Returns the examples [batch, *event] of latents [batch, ...]."""
+        raise self._unsupported("decode")
+
+    def reconstruct(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns the decoded latents of examples, [batch, *event]."""
+        raise self._unsupported("reconstruct")
+
+    def complete(self, x: tf.Tensor, mask: tf.Tensor, seed: int | None = None) -> tf.Tensor:
+        """Returns examples whose entries under `mask` == 0 are drawn given the others."""
+        raise self._unsupported("complete")
+
+    def interpolate(
+        self, start: tf.Tensor, end: tf.Tensor, num_points: int = 8, path: Callable = linear
+    ) -> tf.Tensor:
+        """Decodes points on paths between latents.
+
+        Args:
+            start, end: [batch, latent_dim], the latents at both ends.
+            num_points: on each path, both ends counted, >= 2.
+            path: `tfgen.core.paths.linear` or `spherical`.
+
+        Returns:
+            [batch, num_points, *event].
+        """
+        checks.check_integer("num_points", num_points, minimum=2)
+        points = path(start, end, tf.linspace(0.0, 1.0, num_points))
+        decoded = self.decode(tf.reshape(points, [-1, *points.shape[2:]]))
+        return tf.reshape(decoded, [-1, num_points, *decoded.shape[1:]])
+
+    def latent_arithmetic(self, a: tf.Tensor, b: tf.Tensor, c: tf.Tensor) -> tf.Tensor:
+        """Decodes a - b + c, the analogy "a is to b as the result is to c"; [batch, *event]."""
+        return self.decode(a - b + c)
+
+    @classmethod
+    def _unsupported(cls, capability: str) -> UnsupportedCapability:
+        able = sorted(
+            m.__name__ for m in _subclasses(GenerativeModel) if capability in m.capabilities()
+        )
+        return UnsupportedCapability(cls, capability, able)
+
+    # What is optimised.
+
+    def objective(self, x: Batch, seed: tf.Tensor, training: bool) -> Terms:
+        """Returns `{"loss": [batch], ...}`, for a model that minimises one loss."""
+        raise NotImplementedError(f"{type(self).__name__} writes neither objective nor updates")
+
+    def updates(self, x: Batch, seed: tf.Tensor, training: bool = True) -> Sequence[Update]:
+        """Returns the updates of one training step, in their order.
+
+        Args:
+            x: a batch of training data.
+            seed: int32 [2], of this step on this replica.
+            training: False when the terms are only to be evaluated.
+        """
+        return [Update("loss", lambda: self.objective(x, seed, training), self.groups)]
+
+    def training_data(self, examples: Examples) -> Examples:
+        """Returns the examples to train on; all of them unless a model says otherwise."""
+        return examples
+
+    def begin_epoch(self, epoch: int, examples: Examples | None) -> None:
+        """Does what must be done before an epoch; nothing unless a model says so."""
+
+    def end_training(self) -> None:
+        """Does what must be done after the last epoch of `fit`; nothing unless a model says so."""
+
+    # How it is optimised.
+
+    def compile(
+        self,
+        *,
+        jit_compile: bool | None = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        **optimizers: keras.optimizers.Optimizer | str,
+    ) -> None:
+        """Makes and builds the optimizers.
+
+        Args:
+            jit_compile: whether XLA compiles the training step; None takes the class's default,
+                which is what was measured to be faster.
+            run_eagerly: whether the step runs eagerly, to debug it.
+            steps_per_execution: how many batches one call of the compiled function trains on.
+            **optimizers: `g_optimizer=` for each group g in `groups`, a Keras optimizer or its
+                name; `optimizer=` when there is one group. Those not given take their default.
+        """
+        chosen = self._name_optimizers(optimizers)
+        jit = self.default_jit_compile if jit_compile is None else jit_compile
+        optimizers = {group: self._built_optimizer(group, chosen[group]) for group in self.groups}
+        super().compile(
+            optimizer=None,
+            jit_compile=jit and not run_eagerly,
+            run_eagerly=run_eagerly,
+            steps_per_execution=steps_per_execution,
+        )
+        for group, optimizer in optimizers.items():
+            setattr(self, f"{group}_optimizer", optimizer)
+
+    def _name_optimizers(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the optimizer, or its name, or None, of each group."""
+        given = dict(given)
+        names = [f"{group}_optimizer" for group in self.groups]
+        if len(names) == 1 and "optimizer" in given:
+            given.setdefault(names[0], given.pop("optimizer"))
+        if unknown := sorted(set(given) - set(names)):
+            raise TypeError(checks.expected(f"optimizers among {names}", unknown))
+        return {group: given.get(f"{group}_optimizer") for group in self.groups}
+
+    def _built_optimizer(self, group: str, given: Any) -> keras.optimizers.Optimizer:
+        """Returns the optimizer of a group with its variables made.
+
+        An optimizer that is built later crashes MirroredStrategy and is missing from checkpoints.
+        """
+        default = self.default_optimizers.get(group, keras.optimizers.Adam)
+        optimizer = default() if given is None else _optimizer(f"{group}_optimizer", given)
+        scales = keras.config.dtype_policy().name == "mixed_float16"
+        if scales and not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        if not optimizer.built:
+            optimizer.build(getattr(self, group).trainable_variables)
+        return optimizer
+
+    def get_compile_config(self) -> dict[str, Any]:
+        """Returns the arguments of `compile`, serialised."""
+        if not self.compiled:
+            return {}
+        optimizers = {
+            f"{group}_optimizer": getattr(self, f"{group}_optimizer") for group in self.groups
+        }
+        arguments = {
+            name: getattr(self, name)
+            for name in ("jit_compile", "run_eagerly", "steps_per_execution")
+        }
+        return keras.saving.serialize_keras_object(optimizers | arguments)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles the model as `get_compile_config` says."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
+    @property
+    def training_state(self) -> list[keras.Variable]:
+        """All variables that training depends on: the weights and the optimizers' variables."""
+        optimizers = [getattr(self, f"{group}_optimizer") for group in self.groups]
+        return self.weights + [variable for o in optimizers for variable in o.variables]
+
+    def train_step(self, data: Any) -> Terms:
+        """Does the updates of one step on a batch; the only training step of the library."""
+        x = as_batch(data)
+        seed = random.step_seed(self.seed, self.step.value)
+        logs: Terms = {}
+        with tf.control_dependencies([assert_finite(x["x"], "the data")]):
+            for update in self.updates(x, seed):
+                groups = [getattr(self, group) for group in update.trains]
+                optimizers = [getattr(self, f"{group}_optimizer") for group in update.trains]
+                logs |= apply_update(update, groups, optimizers)
+        with tf.control_dependencies(list(logs.values())):  # Only when all losses were finite.
+            self.step.assign_add(1)
+        return self._logged(logs)
+
+    def test_step(self, data: Any) -> Terms:
+        """Evaluates the terms of the updates on a batch."""
+        x = as_batch(data)
+        seed = random.step_seed(self.seed, self.step.value)
+        logs: Terms = {}
+        for update in self.updates(x, seed, training=False):
+            logs |= mean_terms(update)
+        return self._logged(logs)
+
+    def call(self, x: Any, training: bool = False) -> Terms:
+        """Returns the batch means of the terms of all updates for a data batch."""
+        seed = random.step_seed(self.seed, self.step.value)
+        terms: Terms = {}
+        for update in self.updates(as_batch(x), seed, training):
+            terms |= mean_terms(update)
+        return terms
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """The means over an epoch of the logged terms."""
+        return list(self._means.values())
+
+    def _logged(self, logs: Terms) -> Terms:
+        """Returns the epoch means of the logs, in the shape that strategies can reduce."""
+        for name, mean in self._means.items():
+            mean.update_state(logs[name])
+        logs = {
+            name: self._means[name].result() if name in self._means else value
+            for name, value in logs.items()
+        }
+        if isinstance(self.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy):
+            # Keras reduces the logs of several workers along axis 0, which scalars do not have.
+            logs = {name: value[tf.newaxis] for name, value in logs.items()}
+        return logs
+
+    # Training.
+
+    def check_data(self, spec: Batch, examples: Examples | None) -> None:
+        """Raises ValueError or TypeError when the model cannot train on batches of this spec."""
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Sequence[keras.callbacks.Callback] | None = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
+        """Trains the model, as `keras.Model.fit` does.
+
+        Args:
+            x: what `tfgen.data.load` returned, an array of examples, or a dataset of batches.
+            y: labels [num_examples], when `x` is an array.
+            batch_size: when `x` is an array; 32 unless given.
+            epochs: the epoch to train up to.
+            verbose, callbacks, initial_epoch, steps_per_epoch, **kwargs: as in Keras. A
+                `tfgen.callbacks.Checkpoint` among the callbacks resumes where it left off.
+
+        Returns:
+            The Keras history.
+
+        Raises:
+            NonFiniteError: when a batch of data or a loss is not finite, naming the batch.
+        """
+        self._assert_compile_called("fit")
+        data = _as_examples(x, y, batch_size, self.seed)
+        examples = self.training_data(data) if isinstance(data, Examples) else None
+        spec = as_batch(examples.element_spec if examples else _element_spec(data))
+        self.check_data(spec, examples)
+        self._make_means(spec)
+        guard = _Guard(self, examples)
+        callbacks = [guard, *(callbacks or [])]
+        for callback in callbacks:
+            if isinstance(callback, Checkpoint):
+                initial_epoch = max(initial_epoch, callback.restore(self))
+        if examples:
+            data, steps_per_epoch = examples.dataset(initial_epoch), examples.steps_per_epoch
+        validation = kwargs.get("validation_data")
+        if isinstance(validation, Examples):
+            kwargs["validation_data"] = validation.dataset().take(validation.steps_per_epoch)
+        kwargs["shuffle"] = False  # Examples and datasets shuffle themselves; Keras warns else.
+        with guard.naming_the_batch():
+            history = super().fit(
+                data,
+                epochs=epochs,
+                verbose=verbose,
+                callbacks=callbacks,
+                initial_epoch=initial_epoch,
+                steps_per_epoch=steps_per_epoch,
+                **kwargs,
+            )
+        self.end_training()
+        return history
+
+    def _maybe_symbolic_build(self, *args: Any, **kwargs: Any) -> None:
+        """Does nothing: our models are built when they are made.
+
+        Keras would first average a batch over all workers, which it cannot do with dictionaries.
+        """
+
+    def evaluate(
+        self, x: Any = None, y: Any = None, batch_size: int | None = None, **kwargs: Any
+    ) -> Any:
+        """Returns the means of the terms over one pass, as `keras.Model.evaluate` does.
+
+        Args:
+            x, y, batch_size: as for `fit`.
+            **kwargs: as in Keras.
+        """
+        if kwargs.get("_use_cached_eval_dataset"):  # Called by `fit`.
+            return super().evaluate(x, y, batch_size, **kwargs)
+        data = _as_examples(x, y, batch_size, self.seed)
+        self._make_means(as_batch(_element_spec(data)))
+        if isinstance(data, Examples):
+            data, kwargs["steps"] = data.dataset(), data.steps_per_epoch
+        return super().evaluate(data, **kwargs)
+
+    def _make_means(self, spec: Batch) -> None:
+        """Makes a mean for every term, by tracing the updates once on batches of this spec."""
+        if spec == self._means_spec:
+            return
+        trace = tf.function(lambda x: self.call(x, training=True), autograph=False)
+        names = trace.get_concrete_function(spec).structured_outputs
+        with self.distribute_strategy.scope():
+            self._means = {name: keras.metrics.Mean(name=name) for name in names}
+        self._means_spec = spec
+        self.train_function = self.test_function = None  # They hold the means of before.
+
+
+class _Guard(keras.callbacks.Callback):
+    """Tells the model of each epoch, and turns numbers that are not finite into a clear error."""
+
+    def __init__(self, model: GenerativeModel, examples: Examples | None) -> None:
+        super().__init__()
+        self._owner = model
+        self._examples = examples
+        self._epoch = 0
+        self._batch = 0
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self._epoch, self._batch = epoch, 0
+        self._owner.begin_epoch(epoch, self._examples)
+
+    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
+        self._batch = batch
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        if not self._owner.jit_compile:
+            return  # The step itself checks, before it moves a variable.
+        for name, value in (logs or {}).items():
+            if not tf.reduce_all(tf.math.is_finite(value)):
+                raise self._error(loss_title(name))
+
+    @contextlib.contextmanager
+    def naming_the_batch(self) -> Iterator[None]:
+        """Turns the failure of `assert_finite` into a NonFiniteError that names the batch."""
+        try:
+            yield
+        except tf.errors.InvalidArgumentError as error:
+            _, found, rest = str(error).partition(NOT_FINITE)
+            if not found:
+                raise
+            raise self._error(rest.splitlines()[0].strip(" ']")) from None
+
+    def _error(self, what: str) -> NonFiniteError:
+        first, together = self._batch + 1, self._owner.steps_per_execution
+        batch = f"batch {first}" if together == 1 else f"batches {first} to {first + together - 1}"
+        return NonFiniteError(
+            f"{NOT_FINITE} {what} at epoch {self._epoch + 1}, {batch}. "
+            "The last checkpoint is unharmed."
+        )
+
+
+def as_batch(data: Any) -> Batch:
+    """Returns training data as a dictionary with the key "x".
+
+    Accepts a dictionary, a tensor, `(x,)` and `(x, label)`; the first of a tuple may be a
+    dictionary.
+    """
+    x, label, _ = keras.utils.unpack_x_y_sample_weight(data)
+    batch = dict(x) if isinstance(x, Mapping) else {"x": x}
+    if "x" not in batch:
+        raise ValueError(checks.expected("batches with the key 'x'", sorted(batch)))
+    if label is not None:
+        batch["label"] = label
+    return batch
+
+
+def _optimizer(name: str, given: Any) -> keras.optimizers.Optimizer:
+    try:
+        return keras.optimizers.get(given)
+    except ValueError as error:
+        what = f"`{name}` to be a Keras optimizer or the name of one"
+        raise ValueError(checks.expected(what, repr(given))) from error
+
+
+def _as_examples(x: Any, y: Any, batch_size: int | None, seed: int) -> Any:
+    """Returns arrays as Examples, and anything else as it is."""
+    if hasattr(x, "shape") and hasattr(x, "dtype"):
+        return Examples(x, y, batch_size=32 if batch_size is None else batch_size, seed=seed)
+    if y is not None or batch_size is not None:
+        raise ValueError(checks.expected("`y` and `batch_size` only with arrays", type(x)))
+    return x
+
+
+def _element_spec(data: Any) -> Any:
+    if not hasattr(data, "element_spec"):
+        raise TypeError(
+            checks.expected(
+                "what tfgen.data.load returned, an array or a tf.data.Dataset", type(data)
+            )
+        )
+    if isinstance(data, tf.data.Dataset) and data.cardinality() == 0:
+        raise ValueError(checks.expected("a dataset of at least one batch", "an empty dataset"))
+    return data.element_spec
+
+
+def _subclasses(cls: type) -> Iterator[type]:
+    for subclass in cls.__subclasses__():
+        if not subclass.__name__.startswith("_"):
+            yield subclass
+        yield from _subclasses(subclass)

@@ -1,0 +1,53 @@
+"""Loading of saved models, with errors that say what is wrong with a file."""
+
+import json
+import os
+import zipfile
+import zlib
+from pathlib import Path
+from typing import TypeVar
+
+import keras
+
+from tfgen.core.checks import expected
+
+Model = TypeVar("Model", bound=keras.Model)
+
+
+def load_model(path: str | os.PathLike, cls: type[Model] = keras.Model) -> Model:
+    """Loads a model that `model.save` wrote, and sees to it that it is what is expected.
+
+    Args:
+        path: of a `.keras` file.
+        cls: the class, or a base of the class, that the file must hold.
+
+    Returns:
+        The model, compiled if it was when it was saved.
+
+    Raises:
+        ValueError: when there is no such file, it is truncated or damaged, or it holds a model of
+            another class.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(expected("a `.keras` file", f"{path}, which is none"))
+    try:
+        name = _saved_class(path)
+        saved = keras.saving.get_registered_object(name)
+        model = None
+        if saved is None or issubclass(saved, cls):  # None: one of Keras' own.
+            model = keras.saving.load_model(path)
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise ValueError(expected("a whole `.keras` file", f"{path}: {error}")) from error
+    if not isinstance(model, cls):
+        raise ValueError(expected(f"a saved {cls.__name__}", f"{path}, a saved {name}"))
+    return model
+
+
+def _saved_class(path: Path) -> str:
+    """Returns the registered name of the class of a saved model, e.g. "tfgen>GLO"."""
+    with zipfile.ZipFile(path) as archive:
+        if "config.json" not in archive.namelist():
+            raise zipfile.BadZipFile("there is no config.json in it")
+        config = json.loads(archive.read("config.json"))
+    return config.get("registered_name") or config["class_name"]

@@ -1,0 +1,111 @@
+"""What one optimisation of a training step is, and how it is carried out."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import keras
+import tensorflow as tf
+
+Terms = dict[str, tf.Tensor]
+
+
+@dataclass(frozen=True)
+class Update:
+    """One optimisation: the gradient of a loss over some groups of variables.
+
+    Args:
+        name: the name of its loss in the training logs.
+        terms: returns `{"loss": [batch], ...}`; what else is in it becomes a logged metric.
+        trains: the groups that it optimises, by name. Group `g` of a model holds the trainable
+            variables of the model's layer `g`, and belongs to the optimizer `g_optimizer`.
+    """
+
+    name: str
+    terms: Callable[[], Terms]
+    trains: tuple[str, ...]
+
+
+class Group(Protocol):
+    """A layer, or anything else that owns trainable variables."""
+
+    trainable_variables: Sequence[keras.Variable]
+
+
+def mean_terms(update: Update) -> Terms:
+    """Returns the batch means of an update's terms, the loss under the update's name.
+
+    The name prefixes the other terms of an update whose name is not "loss".
+    """
+    prefix = "" if update.name == "loss" else f"{update.name}_"
+    return {
+        update.name if name == "loss" else prefix + name: tf.reduce_mean(tf.cast(term, tf.float32))
+        for name, term in update.terms().items()
+    }
+
+
+def apply_update(
+    update: Update, groups: Sequence[Group], optimizers: Sequence[keras.optimizers.Optimizer]
+) -> Terms:
+    """Takes one gradient of the update's loss and gives each optimizer its group's part.
+
+    The loss is averaged over the batch and divided by the number of replicas, since optimizers sum
+    gradients over replicas. Under float16 the loss carries the first optimizer's scale, and the
+    gradients of the others are brought to theirs. A loss that is not finite raises
+    tf.errors.InvalidArgumentError before any variable moves, except under XLA.
+
+    Returns:
+        The batch means of the update's terms, scalars.
+    """
+    variables = [list(group.trainable_variables) for group in groups]
+    with tf.GradientTape() as tape:
+        terms = mean_terms(update)
+        finite = assert_finite(terms[update.name], loss_title(update.name))
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        loss = optimizers[0].scale_loss(terms[update.name] / replicas)
+    gradients = tape.gradient(loss, variables)
+    with tf.control_dependencies([finite]):
+        for optimizer, grads, own in zip(optimizers, gradients, variables, strict=True):
+            optimizer.apply([_rescale(grad, optimizers[0], optimizer) for grad in grads], own)
+        return {name: tf.identity(term) for name, term in terms.items()}
+
+
+def assert_finite(value: tf.Tensor, what: str) -> tf.Operation:
+    """Returns an operation that fails, saying `what`, when `value` holds a NaN or an infinity.
+
+    XLA drops such operations: the check on the logs in `GenerativeModel.fit` then finds it.
+    """
+    finite = tf.reduce_all(tf.math.is_finite(value))
+    return tf.debugging.Assert(finite, [f"{NOT_FINITE} {what}"])
+
+
+def loss_title(name: str) -> str:
+    """Returns what messages call the loss of an update."""
+    return "the loss" if name == "loss" else f"the loss of {name}"
+
+
+NOT_FINITE = "Expected finite numbers, got NaN or infinity in"
+
+
+def _scales(optimizer: keras.optimizers.Optimizer) -> bool:
+    dynamic = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    return dynamic or optimizer.loss_scale_factor is not None
+
+
+def _loss_scale(optimizer: keras.optimizers.Optimizer) -> tf.Tensor:
+    return optimizer.scale_loss(tf.ones([]))
+
+
+def _rescale(
+    gradient: tf.Tensor | tf.IndexedSlices | None,
+    scaled_by: keras.optimizers.Optimizer,
+    optimizer: keras.optimizers.Optimizer,
+) -> tf.Tensor | tf.IndexedSlices | None:
+    """Returns a gradient that carries another optimizer's loss scale as if it carried its own."""
+    scaled = _scales(scaled_by) or _scales(optimizer)
+    if gradient is None or optimizer is scaled_by or not scaled:
+        return gradient
+    factor = _loss_scale(optimizer) / _loss_scale(scaled_by)
+    if isinstance(gradient, tf.IndexedSlices):
+        return tf.IndexedSlices(gradient.values * factor, gradient.indices, gradient.dense_shape)
+    return gradient * factor

@@ -1,0 +1,166 @@
+"""`load` and `from_arrays`: images of any origin, as `Examples`."""
+
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tfgen.core.checks import expected
+from tfgen.core.examples import Examples
+from tfgen.data.folder import read_folder
+from tfgen.data.sources import (
+    ARRAY_SUFFIXES,
+    Request,
+    Source,
+    read_array,
+    read_array_file,
+    read_digits,
+)
+from tfgen.data.tfds import is_tfds_name, read_tfds, unknown_name
+from tfgen.data.transforms import ImageSize
+
+
+def load(
+    name: str | os.PathLike | np.ndarray,
+    split: str = "train",
+    batch_size: int = 128,
+    *,
+    image_size: ImageSize = None,
+    num_examples: int | None = None,
+    data_dir: str | os.PathLike | None = None,
+    seed: int = 0,
+    skip_unreadable: bool = False,
+    channels: int | None = None,
+) -> Examples:
+    """Loads images, with labels if there are any, into memory.
+
+    Everything is decoded once and kept in memory, as uint8 where it is stored so:
+    num_examples * height * width * channels bytes, 47 MB for Fashion-MNIST, 2.5 GB for 200,000
+    images of 64 x 64 x 3. Digits and floating arrays are kept as float32, four times as much.
+
+    Args:
+        name: one of
+            - "digits": 1,797 grey images of 8 x 8 from scikit-learn, with labels, no download;
+            - the name of an image data set in TensorFlow Datasets, such as "fashion_mnist" or
+              "cifar10:3.*.*"; downloaded and prepared if it is not in `data_dir`;
+            - a folder of .png, .jpg, .bmp and .gif files (of a .gif, the first frame), at any
+              depth, in the order of their paths; its sub-folders are the classes if every image
+              is in one. Images must have one size and one number of channels unless `image_size`
+              and `channels` make it so. A folder named like a data set is written "./mnist";
+            - an .npy file of images, or an .npz file with images under "x", "images" or "arr_0"
+              and, if any, labels under "y" or "labels";
+            - an array [n, height, width, channels], uint8, or floats in [0, 1].
+        split: of TensorFlow Datasets, whatever it accepts: "train", "test", "train[:10000]". Of
+            the others "train", "test" or "all": "train" is 80 % and "test" 20 % of one fixed
+            permutation, whatever the seed (1,437 and 360 digits); "all" keeps the stored order.
+        batch_size: examples in a batch, over all replicas.
+        image_size: an integer crops the centre square and resizes it to that side, a pair
+            (height, width) resizes without a crop; antialiased.
+        num_examples: read only the first ones of the split; None reads all.
+        data_dir: where prepared TensorFlow Datasets are; None stands for TFDS_DATA_DIR from the
+            environment, then for the default of TensorFlow Datasets.
+        seed: of the order of the examples in training.
+        skip_unreadable: leave out files of a folder that cannot be decoded, with a warning.
+        channels: 1, 3 or 4, to convert to; with 1, arrays [n, height, width] are accepted.
+
+    Returns:
+        The examples.
+
+    Raises:
+        TypeError: if an argument or the data have a wrong type.
+        ValueError: if the name means nothing, a number is out of range, there are fewer examples
+            than asked for or than a batch, or the data are not images.
+        RuntimeError: if a data set is neither prepared nor can be downloaded.
+    """
+    request = Request(
+        split, batch_size, image_size, num_examples, data_dir, seed, skip_unreadable, channels
+    )
+    if isinstance(name, np.ndarray):
+        return _examples(read_array(name, None, request), request, "array")
+    if not isinstance(name, (str, os.PathLike)):
+        raise TypeError(expected("`name` to be a string, a path or a NumPy array", type(name)))
+    return _examples(_read(name, request), request, os.fspath(name))
+
+
+def from_arrays(
+    images: Any,
+    labels: Any = None,
+    batch_size: int = 128,
+    seed: int = 0,
+    *,
+    image_size: ImageSize = None,
+    channels: int | None = None,
+    num_classes: int | None = None,
+    class_names: Sequence[str] | None = None,
+    name: str = "array",
+) -> Examples:
+    """Makes examples of all the images in an array.
+
+    Args:
+        images: [n, height, width, channels], uint8, or floats in [0, 1]; copied.
+        labels: integers [n] in [0, num_classes), or None.
+        batch_size: examples in a batch, over all replicas.
+        seed: of the order of the examples in training.
+        image_size: as in `load`.
+        channels: as in `load`.
+        num_classes: None stands for the largest label plus one.
+        class_names: the name of each class, if they have names.
+        name: what reports call the data.
+
+    Returns:
+        The examples.
+
+    Raises:
+        TypeError: if an argument or the data have a wrong type.
+        ValueError: if a shape, a value or a number is out of range.
+    """
+    request = Request("all", batch_size, image_size, seed=seed, channels=channels)
+    source = read_array(images, labels, request)
+    return Examples(
+        source.images,
+        source.labels,
+        batch_size,
+        seed,
+        num_classes=num_classes,
+        class_names=class_names,
+        name=name,
+    )
+
+
+def _read(name: str | os.PathLike, request: Request) -> Source:
+    """Reads from the source that a name or a path stands for."""
+    if name == "digits":
+        return read_digits(request)
+    if name == "":
+        raise ValueError(unknown_name(name))
+    path = pathlib.Path(name).expanduser()
+    if path.is_file():
+        return read_array_file(path, request)
+    is_word = isinstance(name, str) and path.name == name
+    if path.is_dir() and not (is_word and is_tfds_name(name)):
+        return read_folder(path, request)
+    if isinstance(name, str) and not _looks_like_path(name):
+        return read_tfds(name, request)
+    raise ValueError(expected("an existing folder, .npy or .npz file", f"no such path {path}"))
+
+
+def _looks_like_path(name: str) -> bool:
+    """Returns whether a string is a path rather than a name such as "mnist" or "emnist/digits"."""
+    if name.startswith((".", "~", os.sep)) or name.endswith(ARRAY_SUFFIXES):
+        return True
+    return os.sep in name and not is_tfds_name(name)
+
+
+def _examples(source: Source, request: Request, name: str) -> Examples:
+    return Examples(
+        source.images,
+        source.labels,
+        request.batch_size,
+        request.seed,
+        num_classes=source.num_classes,
+        class_names=source.class_names,
+        name=name,
+        split=request.split,
+    )

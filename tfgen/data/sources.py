@@ -1,0 +1,135 @@
+"""Where images come from: the embedded digits, arrays and array files."""
+
+import dataclasses
+import os
+import pathlib
+import zipfile
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tfgen.core.checks import check_integer, check_member, check_seed, expected
+from tfgen.core.examples import check_batch_size, check_labels
+from tfgen.data.transforms import ImageSize, check_image_size, fit_array
+from tfgen.data.validation import CHANNELS, check_images
+
+IMAGE_KEYS = ("x", "images", "arr_0")
+LABEL_KEYS = ("y", "labels")
+ARRAY_SUFFIXES = (".npy", ".npz")
+SPLITS = ("train", "test", "all")
+TRAIN_FRACTION = 0.8
+
+
+class Source(NamedTuple):
+    """What was read: images [n, height, width, channels] and their labels [n], if any."""
+
+    images: np.ndarray
+    labels: np.ndarray | None = None
+    num_classes: int | None = None
+    class_names: tuple[str, ...] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What to read, checked: the arguments of `tfgen.data.load` that a source needs."""
+
+    split: str = "train"
+    batch_size: int = 128
+    image_size: ImageSize = None
+    num_examples: int | None = None
+    data_dir: str | os.PathLike | None = None
+    seed: int = 0
+    skip_unreadable: bool = False
+    channels: int | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.split, str):
+            raise TypeError(expected("`split` to be a string", repr(self.split)))
+        check_integer("batch_size", self.batch_size)
+        check_seed("seed", self.seed)
+        check_image_size(self.image_size)
+        if isinstance(self.image_size, list):  # Tuples can be keys.
+            object.__setattr__(self, "image_size", tuple(self.image_size))
+        if self.num_examples is not None:
+            check_integer("num_examples", self.num_examples)
+        if self.channels is not None:
+            check_member("channels", self.channels, CHANNELS)
+
+    def check_count(self, available: int) -> int:
+        """Returns how many examples to read of those there are; raises ValueError if too few."""
+        wanted = available if self.num_examples is None else self.num_examples
+        if wanted > available:
+            what = f"`num_examples` <= {available}, the size of split {self.split!r}"
+            raise ValueError(expected(what, wanted))
+        check_batch_size(self.batch_size, wanted)
+        return wanted
+
+    def rows(self, total: int) -> np.ndarray:
+        """Returns the rows to read, of `total`, where the source has no splits of its own."""
+        check_member("split", self.split, SPLITS)
+        rows = split_rows(total, self.split)
+        return rows[: self.check_count(len(rows))]
+
+
+def split_rows(total: int, split: str) -> np.ndarray:
+    """Returns the rows of a split: 80 % and 20 % of one fixed permutation, or all as they stand.
+
+    The order is kept permuted so that the first n rows are a fair sample of sorted classes.
+    """
+    if split == "all":
+        return np.arange(total)
+    # RandomState, unlike Generator, promises the same stream in every version of NumPy.
+    order = np.random.RandomState(0).permutation(total)
+    border = int(TRAIN_FRACTION * total)
+    return order[:border] if split == "train" else order[border:]
+
+
+def read_digits(request: Request) -> Source:
+    """Reads the 1,797 grey 8 x 8 digits that scikit-learn embeds."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images = (digits.images / 16).astype(np.float32)[..., None]
+    return read_array(images, digits.target, request, tuple(str(digit) for digit in range(10)))
+
+
+def read_array(
+    images: Any,
+    labels: Any,
+    request: Request,
+    class_names: tuple[str, ...] | None = None,
+) -> Source:
+    """Checks all images and labels, and takes the rows asked for."""
+    images = np.asarray(images)
+    if images.ndim == 3 and request.channels == 1:
+        images = images[..., None]
+    check_images(images)
+    num_classes = len(class_names) if class_names else None
+    if labels is not None:
+        labels = check_labels(labels, len(images), num_classes)
+        num_classes = num_classes or int(labels.max()) + 1
+    rows = request.rows(len(images))
+    if len(rows) < len(images):  # All of them need no copy.
+        images = images[rows]
+        labels = None if labels is None else labels[rows]
+    images = fit_array(images, request.image_size, request.channels)
+    return Source(images, labels, num_classes, class_names)
+
+
+def read_array_file(path: pathlib.Path, request: Request) -> Source:
+    """Reads an .npy file of images, or an .npz file of images and labels."""
+    if path.suffix not in ARRAY_SUFFIXES:
+        raise ValueError(expected("a folder, or an .npy or .npz file", f"the file {path}"))
+    try:
+        with path.open("rb") as file:
+            content = np.load(file, allow_pickle=False)
+            arrays = {"x": content} if isinstance(content, np.ndarray) else dict(content)
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        what = "a NumPy file of numbers (no pickled objects)"
+        raise ValueError(expected(what, f"{path}: {error}")) from error
+    key = next((key for key in IMAGE_KEYS if key in arrays), None)
+    if key is None:
+        what = f"{path} to hold images under one of the keys {IMAGE_KEYS}"
+        raise ValueError(expected(what, sorted(arrays)))
+    labels = next((arrays[key] for key in LABEL_KEYS if key in arrays), None)
+    return read_array(arrays[key], labels, request)

@@ -1,0 +1,74 @@
+"""What counts as a batch of images, and as their labels: checks made before any work."""
+
+from typing import Any
+
+import numpy as np
+
+from tfgen.core.checks import check_rank, expected
+
+CHANNELS = (1, 3, 4)
+FLOATS = ("float16", "bfloat16", "float32", "float64")
+AXES = "[batch, height, width, channels]"
+
+
+def check_images(images: Any, name: str = "images") -> None:
+    """Raises unless `images` are images: uint8, or floats in [0, 1], with channels last.
+
+    Shape and dtype are checked on anything that has them, and the values too where there are any
+    (NumPy arrays and eager tensors). Axes of unknown size pass.
+
+    Args:
+        images: an array, a tensor, a `tf.TensorSpec` or a `keras.KerasTensor`, expected to be
+            [batch, height, width, channels] with 1, 3 or 4 channels.
+        name: what the error messages call it.
+
+    Raises:
+        TypeError: if it has no shape and dtype, or a dtype other than uint8 and the floats.
+        ValueError: if the rank or the number of channels is wrong, an axis is empty, or a value
+            is NaN, infinite or outside [0, 1]; the first such example is named.
+    """
+    if not hasattr(images, "shape") or not hasattr(images, "dtype"):
+        raise TypeError(expected(f"`{name}` to be an array or a tensor, {AXES}", type(images)))
+    dtype = getattr(images.dtype, "name", str(images.dtype))
+    if dtype != "uint8" and dtype not in FLOATS:
+        what = f"`{name}` of dtype uint8 (0 to 255) or floating (0 to 1)"
+        raise TypeError(expected(what, f"dtype {dtype}"))
+    if getattr(images.shape, "rank", 4) is None:
+        raise ValueError(expected(f"`{name}` of rank 4, {AXES}", "unknown rank"))
+    check_rank(name, images.shape, 4, AXES)
+    if 0 in tuple(images.shape):
+        raise ValueError(expected(f"`{name}` not to be empty", f"shape {tuple(images.shape)}"))
+    check_channels(images.shape[-1], f"`{name}`")
+    if hasattr(images, "numpy"):
+        images = images.numpy()
+    if isinstance(images, np.ndarray) and dtype in FLOATS:
+        _check_values(images, name)
+
+
+def check_channels(channels: int | None, name: str, hint: str = "") -> None:
+    """Raises ValueError unless the number of channels is 1, 3, 4 or unknown."""
+    if channels is not None and channels not in CHANNELS:
+        raise ValueError(
+            expected(f"{name} to have 1, 3 or 4 channels, last{hint}", f"{channels} channels")
+        )
+
+
+def _check_values(images: np.ndarray, name: str) -> None:
+    """Raises ValueError, naming the first bad example, unless every value is in [0, 1]."""
+    with np.errstate(invalid="ignore"):
+        low, high = images.min(), images.max()
+        if low >= 0 and high <= 1:  # Both are False for NaN, which min and max pass on.
+            return
+        inside = (images >= 0) & (images <= 1)
+    first = int(np.argmin(inside.reshape(len(images), -1).all(axis=1)))
+    example = images[first]
+    finite = np.isfinite(example)
+    if not finite.all():
+        value = example[~finite][0]
+        raise ValueError(expected(f"`{name}` to be finite", f"{value} in example {first}"))
+    raise ValueError(
+        expected(
+            f"`{name}` in [0, 1] when floating (divide by 255, or pass uint8)",
+            f"values from {example.min():g} to {example.max():g} in example {first}",
+        )
+    )

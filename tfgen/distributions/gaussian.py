@@ -1,0 +1,153 @@
+"""Gaussians and mixtures of them, fitted by maximum likelihood.
+
+The parameters are the layer's weights; `distribution()` builds the TFP object per call, because one
+that is kept hides its weights from Keras.
+"""
+
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfgen.core import random
+from tfgen.core.checks import check_integer, check_not_negative, check_rank, expected
+from tfgen.core.config import Configurable, register
+
+if TYPE_CHECKING:
+    from tensorflow_probability import distributions as tfd
+
+
+class _Density(Configurable, keras.layers.Layer):
+    """Base of the densities over vectors [batch, dim] that are fitted, not trained."""
+
+    def __init__(self, dim: int, **kwargs: object) -> None:
+        super().__init__(**{"trainable": False, **kwargs})
+        check_integer("dim", dim)
+        self.dim = dim
+
+    def _constant(self, name: str, shape: tuple[int, ...], initializer: str) -> keras.Variable:
+        return self.add_weight(
+            name=name, shape=shape, initializer=initializer, trainable=False, dtype="float32"
+        )
+
+    def _checked(self, x: np.ndarray) -> np.ndarray:
+        x = np.asarray(x, np.float64)
+        check_rank("x", x.shape, 2, "[num_examples, dim]")
+        if x.shape[1] != self.dim or len(x) < 2:
+            raise ValueError(expected(f"at least two vectors of {self.dim} numbers", x.shape))
+        if not np.isfinite(x).all():
+            raise ValueError(expected("finite vectors", "NaN or infinity"))
+        return x
+
+
+@register
+class Gaussian(_Density):
+    """N(mean, covariance) with a full covariance.
+
+    Args:
+        dim: of the vectors, > 0.
+        jitter: added to the diagonal of the fitted covariance, relative to its mean entry.
+    """
+
+    def __init__(self, dim: int, jitter: float = 1e-6, **kwargs: object) -> None:
+        super().__init__(dim, **kwargs)
+        check_not_negative("jitter", jitter)
+        self.jitter = jitter
+        self.mean = self._constant("mean", (self.dim,), "zeros")
+        self.scale = self._constant("scale", (self.dim, self.dim), "identity")
+        self.built = True
+
+    def fit(self, x: np.ndarray) -> "Gaussian":
+        """Takes the mean and the unbiased covariance of x [num_examples, dim]; returns itself."""
+        x = self._checked(x)
+        covariance = np.cov(x, rowvar=False).reshape(self.dim, self.dim)
+        self.mean.assign(x.mean(axis=0))
+        self.scale.assign(_cholesky(covariance, self.jitter))
+        return self
+
+    def sample_rows(self, row_seeds: tf.Tensor) -> tf.Tensor:
+        """Draws one vector a row seed, [batch, dim] from int32 [batch, 2]."""
+        noise = random.normal(row_seeds, (self.dim,))
+        return self.mean.value + tf.linalg.matvec(self.scale.value, noise)
+
+    def distribution(self) -> "tfd.MultivariateNormalTriL":
+        """Returns the TFP distribution over [dim]."""
+        from tensorflow_probability import distributions as tfd
+
+        return tfd.MultivariateNormalTriL(self.mean.value, self.scale.value)
+
+
+@register
+class GaussianMixture(_Density):
+    """sum_k weights[k] N(means[k], covariances[k]) with full covariances, fitted by EM.
+
+    Args:
+        dim: of the vectors, > 0.
+        num_components: > 0.
+        jitter: added to the diagonals of the covariances.
+        seed: of the k-means that EM begins with.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        num_components: int = 10,
+        jitter: float = 1e-6,
+        seed: int = 0,
+        **kwargs: object,
+    ) -> None:
+        super().__init__(dim, **kwargs)
+        check_integer("num_components", num_components)
+        check_not_negative("jitter", jitter)
+        self.num_components = num_components
+        self.jitter = jitter
+        self.seed = seed
+        components = num_components
+        self.logits = self._constant("logits", (components,), "zeros")
+        self.means = self._constant("means", (components, dim), "zeros")
+        self.scales = self._constant("scales", (components, dim, dim), "zeros")
+        self.scales.assign(tf.eye(dim, batch_shape=[components]))
+        self.built = True
+
+    def fit(self, x: np.ndarray) -> "GaussianMixture":
+        """Runs EM on x [num_examples, dim], with scikit-learn; returns itself.
+
+        Raises:
+            ValueError: when there are fewer vectors than components.
+        """
+        from sklearn import mixture
+
+        x = self._checked(x)
+        if len(x) < self.num_components:
+            raise ValueError(expected(f"at least {self.num_components} vectors", len(x)))
+        fitted = mixture.GaussianMixture(
+            self.num_components, reg_covar=self.jitter, random_state=self.seed
+        ).fit(x)
+        self.logits.assign(np.log(fitted.weights_))
+        self.means.assign(fitted.means_)
+        self.scales.assign(np.stack([np.linalg.cholesky(c) for c in fitted.covariances_]))
+        return self
+
+    def sample_rows(self, row_seeds: tf.Tensor) -> tf.Tensor:
+        """Draws one vector a row seed, [batch, dim] from int32 [batch, 2]."""
+        cumulative = tf.cumsum(tf.nn.softmax(self.logits.value))[:-1]
+        which = tf.searchsorted(cumulative, random.uniform(random.fold(row_seeds, 1), ()))
+        noise = random.normal(row_seeds, (self.dim,))
+        scales = tf.gather(self.scales.value, which)
+        return tf.gather(self.means.value, which) + tf.linalg.matvec(scales, noise)
+
+    def distribution(self) -> "tfd.MixtureSameFamily":
+        """Returns the TFP distribution over [dim]."""
+        from tensorflow_probability import distributions as tfd
+
+        return tfd.MixtureSameFamily(
+            tfd.Categorical(logits=self.logits.value),
+            tfd.MultivariateNormalTriL(self.means.value, self.scales.value),
+        )
+
+
+def _cholesky(covariance: np.ndarray, jitter: float) -> np.ndarray:
+    """Returns a lower triangular root of a covariance that may be singular."""
+    mean_variance = max(np.trace(covariance) / len(covariance), np.finfo(np.float32).tiny)
+    return np.linalg.cholesky(covariance + jitter * mean_variance * np.eye(len(covariance)))

@@ -1,0 +1,285 @@
+"""Generative Latent Optimization: a generator and one latent per example, learned together."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfgen.core import random
+from tfgen.core.checks import check_integer, check_not_negative, check_positive, expected
+from tfgen.core.config import register
+from tfgen.core.examples import Examples
+from tfgen.core.model import Batch, GenerativeModel
+from tfgen.core.update import Terms
+from tfgen.distributions import Gaussian
+from tfgen.latent.row_optimizers import RowAdam, RowSGD
+from tfgen.latent.spaces import Sphere
+from tfgen.latent.table import LatentTable
+from tfgen.losses.pyramid import LaplacianPyramid
+from tfgen.losses.reconstruction import ReconstructionLoss
+
+
+class Encoding(NamedTuple):
+    """Latents found by optimisation, and how near they come.
+
+    Attributes:
+        z: [batch, latent_dim].
+        distance: [batch], the loss between each example and its reconstruction.
+    """
+
+    z: tf.Tensor
+    distance: tf.Tensor
+
+
+@register
+class GLO(GenerativeModel):
+    """Learns a generator G and one latent z_i in Z for each example x_i:
+
+        minimise over G and {z_i in Z}    sum_i loss(x_i, G(z_i)).
+
+    After each step the latents of the batch are projected back to Z, the unit sphere or ball. There
+    is no encoder: an unseen x is encoded by optimising z with G frozen. New examples are G(z) with
+    z from a density fitted to the learned latents, a Gaussian with full covariance or a mixture.
+
+    Args:
+        generator: a layer, latents [batch, latent_dim] -> examples [batch, *event].
+        num_examples: N, the rows of the latent table; that of the training data.
+        latent_dim: d, > 0.
+        loss: `loss(x, reconstruction) -> [batch]`, e.g. from `tfgen.losses`; the Laplacian pyramid
+            loss unless given.
+        space: Z, e.g. `Sphere()` (the default) or `Ball()`.
+        prior: the density that samples latents, fitted when `fit` ends: a layer with `fit(codes)`
+            and `sample_rows(row_seeds)`, `tfgen.distributions.Gaussian` unless given.
+        initial_std: standard deviation of the initial latents, before they are projected.
+        initial_codes: `initial_codes(x, latent_dim) -> [num_examples, latent_dim]`, which makes the
+            latents that the first `fit` begins with, e.g. `PrincipalComponents()`; random ones
+            unless given.
+        latent_noise: standard deviation of Gaussian noise added to the latents while training,
+            >= 0; the points near a latent then decode to nearly the same.
+        encode_steps, encode_restarts: how `encode` optimises: Adam steps, and starting points.
+        seed, name: as for every model.
+
+    Example:
+        glo = GLO(InfoGANGenerator((28, 28, 1)), num_examples=60_000, latent_dim=64)
+        glo.compile()
+        glo.fit(data, epochs=30)
+        images = glo.sample(64, seed=0)
+
+    Reference: Bojanowski, Joulin, Lopez-Paz and Szlam, "Optimizing the Latent Space of Generative
+        Networks", 2018, https://arxiv.org/abs/1707.05776.
+    """
+
+    groups = ("generator", "latents")
+    default_optimizers = {
+        "generator": lambda: keras.optimizers.Adam(1e-3, beta_1=0.5),
+        "latents": lambda: RowAdam(1e-2, beta_1=0.5),
+    }
+
+    def __init__(
+        self,
+        generator: keras.layers.Layer,
+        num_examples: int,
+        latent_dim: int = 64,
+        loss: ReconstructionLoss | None = None,
+        space: Callable[[tf.Tensor], tf.Tensor] | None = None,
+        prior: keras.layers.Layer | None = None,
+        initial_std: float = 0.1,
+        initial_codes: Callable[[np.ndarray, int], np.ndarray] | None = None,
+        latent_noise: float = 0.0,
+        encode_steps: int = 200,
+        encode_restarts: int = 4,
+        seed: int = 0,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(seed=seed, name=name)
+        check_integer("num_examples", num_examples)
+        check_integer("latent_dim", latent_dim)
+        check_integer("encode_steps", encode_steps)
+        check_integer("encode_restarts", encode_restarts)
+        check_positive("initial_std", initial_std)
+        check_not_negative("latent_noise", latent_noise)
+        self.generator = generator
+        self.num_examples = num_examples
+        self.latent_dim = latent_dim
+        self.loss = loss or LaplacianPyramid()
+        self.space = space or Sphere()
+        self.prior = prior or Gaussian(latent_dim)
+        self.initial_std = initial_std
+        self.initial_codes = initial_codes
+        self.latent_noise = latent_noise
+        self.encode_steps = encode_steps
+        self.encode_restarts = encode_restarts
+        self.latents = LatentTable(num_examples, latent_dim, self.space, initial_std, seed)
+        if not generator.built:
+            generator.build((None, latent_dim))
+        self.built = True
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """The shape of one example."""
+        return tuple(self.generator.compute_output_shape((None, self.latent_dim))[1:])
+
+    @property
+    def codes(self) -> tf.Tensor:
+        """The learned latents, [num_examples, latent_dim]."""
+        return self.latents.codes.value
+
+    def objective(self, x: Batch, seed: tf.Tensor, training: bool) -> Terms:
+        """Returns the loss between the examples of a batch and their decoded latents."""
+        z = self.latents(x["index"])
+        if training and self.latent_noise:
+            z += self.latent_noise * tf.random.stateless_normal(tf.shape(z), seed)
+        return {"loss": self.loss(x["x"], self.generator(z, training=training))}
+
+    def begin_epoch(self, epoch: int, examples: Examples | None) -> None:
+        """Makes the initial latents before the very first step."""
+        if self.initial_codes is not None and self.step.numpy() == 0:
+            self.latents.assign(self.initial_codes(examples.as_float(), self.latent_dim))
+
+    def decode(self, z: tf.Tensor) -> tf.Tensor:
+        """Returns the examples [batch, *event] of latents [batch, latent_dim], projected to Z."""
+        return self.generator(self.space(z), training=False)
+
+    def sample_rows(self, row_seeds: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
+        """Decodes one latent of the fitted density a row seed, int32 [batch, 2]."""
+        return self.decode(self.prior.sample_rows(row_seeds))
+
+    def fit_prior(self, prior: keras.layers.Layer | None = None) -> None:
+        """Fits the density of latents to the table, and samples from it from now on.
+
+        Args:
+            prior: another density to put in place of the present one.
+        """
+        if prior is not None:
+            # Keras would go on counting the weights of the one that is replaced.
+            self._tracker.untrack(self.prior)
+            self.prior = prior
+        self.prior.fit(self.codes.numpy())
+
+    def end_training(self) -> None:
+        """Fits the density of latents."""
+        self.fit_prior()
+
+    def encode(self, x: tf.Tensor) -> Encoding:
+        """Finds latents of examples, seen or not, by optimising them with the generator frozen.
+
+        Each example starts from `encode_restarts` points of Z, the same for all examples, takes
+        `encode_steps` steps of Adam from each, and keeps the best point met.
+
+        Args:
+            x: float32 [batch, *event].
+
+        Returns:
+            `Encoding(z, distance)`.
+        """
+        x = tf.convert_to_tensor(x, tf.float32)
+        if tuple(x.shape[1:]) != self.event_shape:
+            raise ValueError(expected(f"x of shape [batch, *{self.event_shape}]", tuple(x.shape)))
+        return self._search(x)
+
+    def reconstruct(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns the decoded latents that `encode` finds for examples [batch, *event]."""
+        return self.decode(self.encode(x).z)
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def _search(self, x: tf.Tensor) -> Encoding:
+        """Returns the best latents of all descents; compiled, as it takes hundreds of steps."""
+        far = tf.fill(tf.shape(x)[:1], float("inf"))
+        best = Encoding(tf.zeros([tf.shape(x)[0], self.latent_dim]), far)
+        for start in tf.unstack(self._starting_points(), num=self.encode_restarts):
+            z = tf.broadcast_to(start, tf.shape(best.z))
+            best = _nearer(best, self._descend(x, z))
+        return best
+
+    def _starting_points(self) -> tf.Tensor:
+        seeds = random.row_seeds(self.encode_restarts, seed=0)
+        return self.space(random.normal(seeds, (self.latent_dim,)))
+
+    def _descend(self, x: tf.Tensor, z: tf.Tensor) -> Encoding:
+        """Returns the best of the points that Adam meets on its way from z."""
+        rate, beta_1, beta_2 = 0.1, 0.9, 0.99
+
+        def body(step: tf.Tensor, z: tf.Tensor, m: tf.Tensor, v: tf.Tensor, best: Encoding) -> Any:
+            with tf.GradientTape() as tape:
+                tape.watch(z)
+                distance = self.loss(x, self.generator(z, training=False))
+            best = _nearer(best, Encoding(z, distance))
+            slope = tape.gradient(distance, z)
+            m = beta_1 * m + (1 - beta_1) * slope
+            v = beta_2 * v + (1 - beta_2) * tf.square(slope)
+            t = tf.cast(step + 1, tf.float32)
+            unbiased_v = v / (1 - beta_2**t)
+            decay = 0.5 * (1 + tf.cos(3.14159265 * t / self.encode_steps))
+            move = rate * decay * m / (1 - beta_1**t) / (tf.sqrt(unbiased_v) + 1e-8)
+            return step + 1, self.space(z - move), m, v, best
+
+        far = tf.fill(tf.shape(z)[:1], float("inf"))
+        zeros = tf.zeros_like(z)
+        *_, best = tf.while_loop(
+            lambda step, *_: step < self.encode_steps,
+            body,
+            (tf.constant(0), z, zeros, zeros, Encoding(z, far)),
+        )
+        return best
+
+    def check_data(self, spec: Batch, examples: Examples | None) -> None:
+        """Raises unless the data have indices, and as many examples as the table has rows."""
+        if "index" not in spec:
+            raise ValueError(
+                expected(
+                    "batches with the key 'index' (tfgen.data.load gives it, and arrays get it)",
+                    sorted(spec),
+                )
+            )
+        if examples is None and self.initial_codes is not None:
+            raise ValueError(
+                expected(
+                    "an array or what tfgen.data.load returned: `initial_codes` needs all examples",
+                    "a dataset",
+                )
+            )
+        if spec["x"].dtype != tf.float32 or not spec["index"].dtype.is_integer:
+            raise TypeError(
+                expected(
+                    "float32 examples and integer indices",
+                    (spec["x"].dtype.name, spec["index"].dtype.name),
+                )
+            )
+        if tuple(spec["x"].shape[1:]) != self.event_shape:
+            raise ValueError(
+                expected(
+                    f"examples of shape {self.event_shape}, as the generator makes",
+                    tuple(spec["x"].shape[1:]),
+                )
+            )
+        if examples is not None and examples.num_examples != self.num_examples:
+            raise ValueError(
+                expected(
+                    f"{self.num_examples} examples, the rows of the latent table",
+                    examples.num_examples,
+                )
+            )
+
+    def _built_optimizer(self, group: str, given: Any) -> keras.optimizers.Optimizer:
+        """As for every model; that of the latents must be row-wise, and projects what it moves."""
+        optimizer = super()._built_optimizer(group, given)
+        inner = getattr(optimizer, "inner_optimizer", optimizer)
+        if group == "latents":
+            if not isinstance(inner, (RowAdam, RowSGD)):
+                raise TypeError(
+                    expected(
+                        "a row-wise `latents_optimizer`, RowAdam or RowSGD", type(inner).__name__
+                    )
+                )
+            inner.project = self.space
+        return optimizer
+
+
+def _nearer(a: Encoding, b: Encoding) -> Encoding:
+    """Returns the nearer of two latents for each example."""
+    closer = b.distance < a.distance
+    return Encoding(
+        tf.where(closer[:, tf.newaxis], b.z, a.z), tf.where(closer, b.distance, a.distance)
+    )

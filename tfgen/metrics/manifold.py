@@ -1,0 +1,132 @@
+"""Improved precision and recall: overlap of the manifolds of real and generated features."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tfgen.core.checks import check_integer, expected
+from tfgen.core.config import Configurable, register
+from tfgen.metrics.features import FeatureExtractor
+from tfgen.metrics.score import (
+    FeatureStore,
+    Score,
+    StreamingMetric,
+    check_same_dimension,
+    checked_features,
+)
+
+CHUNK_ENTRIES = 2**23
+"""Distances held at a time, 64 MiB of float64."""
+
+TIE = 1e-12
+"""Squared distances closer than this, relative to the squared norms, count as equal."""
+
+
+class PrecisionRecallScore(NamedTuple):
+    """The two scores of `PrecisionRecall`."""
+
+    precision: Score
+    recall: Score
+
+    def __str__(self) -> str:
+        return f"{self.precision}, {self.recall}"
+
+
+def precision_recall(real: Any, fake: Any, k: int = 3) -> tuple[float, float]:
+    """Returns how much of each set of features lies on the manifold of the other.
+
+    A set's manifold is the union of closed balls about its members that reach to their k-th
+    nearest neighbour in the set. Precision is the fraction of `fake` on the manifold of `real`,
+    recall the fraction of `real` on that of `fake`. Distances are computed a chunk at a time, so
+    that memory grows with the number of examples and not with its square.
+
+    Args:
+        real: features [num_real, dimension], num_real > k.
+        fake: features [num_fake, dimension], num_fake > k.
+        k: which neighbour sets the radius.
+
+    Returns:
+        Precision and recall, each in [0, 1].
+
+    Raises:
+        ValueError: when a side has no more than k examples, or dimensions differ, or a value is not
+            finite.
+
+    Reference: Kynkäänniemi et al., Improved precision and recall metric for assessing generative
+        models, 2019, https://arxiv.org/abs/1904.06991
+    """
+    real, fake = checked_features("real", real), checked_features("fake", fake)
+    check_same_dimension(real, fake)
+    check_integer("k", k)
+    if min(len(real), len(fake)) <= k:
+        received = f"{len(real)} real and {len(fake)} fake"
+        raise ValueError(expected(f"more than k = {k} examples on each side", received))
+    # About a common centre, where squared norms are least and distances lose fewest digits.
+    centre = real.mean(axis=0, dtype=np.float64)
+    real, fake = real - centre, fake - centre
+    real_radii, fake_radii = _squared_radii(real, k), _squared_radii(fake, k)
+    precise, recalled = np.zeros(len(fake), bool), np.zeros(len(real), bool)
+    for rows, distances in _squared_distances(fake, real):
+        precise[rows] = (distances <= real_radii).any(axis=1)
+        recalled |= (distances <= fake_radii[rows, np.newaxis]).any(axis=0)
+    return float(precise.mean()), float(recalled.mean())
+
+
+@register
+class PrecisionRecall(Configurable, StreamingMetric):
+    """Improved precision and recall of images that arrive in batches; see `precision_recall`.
+
+    It keeps the features of all images.
+
+    Args:
+        extractor: turns images into features.
+        split: which part of the data the real images are, such as "test"; printed with the score.
+        k: which neighbour sets the radius.
+    """
+
+    def __init__(self, extractor: FeatureExtractor, split: str = "", k: int = 3) -> None:
+        check_integer("k", k)
+        super().__init__(extractor, split)
+        self.k = k
+
+    def result(self) -> PrecisionRecallScore:
+        """Returns precision and recall of all images seen so far.
+
+        Raises:
+            ValueError: when a side has no more than k images.
+        """
+        self._check_both_sides()
+        sides = self._real.features(), self._fake.features()
+        precision, recall = precision_recall(*sides, self.k)
+        settings = f"k={self.k}"
+        return PrecisionRecallScore(
+            self._score("precision", precision, settings=settings),
+            self._score("recall", recall, settings=settings),
+        )
+
+    def _new_side(self) -> FeatureStore:
+        return FeatureStore()
+
+
+def _squared_radii(x: np.ndarray, k: int) -> np.ndarray:
+    """Returns the squared distance of each row to its k-th nearest other row, ties let in."""
+    radii = np.empty(len(x))
+    for rows, distances in _squared_distances(x, x):
+        distances[np.arange(len(distances)), np.arange(len(x))[rows]] = np.inf
+        radii[rows] = np.partition(distances, k - 1, axis=1)[:, k - 1]
+    return radii + TIE * (np.sum(x * x, axis=1) + radii)
+
+
+def _squared_distances(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yields slices of the rows of x, with their squared distances [rows, len(y)] to all of y."""
+    y_norms = np.sum(y * y, axis=1)
+    size = max(1, CHUNK_ENTRIES // len(y))
+    for start in range(0, len(x), size):
+        rows = slice(start, start + size)
+        part = x[rows]
+        distances = part @ y.T
+        distances *= -2.0
+        distances += np.sum(part * part, axis=1)[:, np.newaxis]
+        distances += y_norms
+        yield rows, np.maximum(distances, 0.0, out=distances)

@@ -1,0 +1,128 @@
+"""Writes a model as a version directory that TensorFlow Serving loads."""
+
+import json
+import os
+import shutil
+import uuid
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfgen.core.checkpoint import check_writable
+from tfgen.core.checks import expected
+from tfgen.core.model import GenerativeModel
+from tfgen.serving.endpoints import Endpoint, endpoints
+from tfgen.serving.warmup import write_warmup
+
+_UNFINISHED = ".unfinished-"
+
+
+def export(
+    model: GenerativeModel,
+    path: str | os.PathLike,
+    training_metrics: dict[str, Any] | None = None,
+) -> Path:
+    """Writes `<path>/<version>/`, the next free integer, with one signature per capability.
+
+    `sample` is also `serving_default`. Only the variables that the signatures use are written: a
+    latent table or an optimizer is not. Beside the graph stand warm-up requests and a model card,
+    `assets.extra/model_card.json`. All is written under another name and renamed at the end, so
+    that neither a server nor a killed export ever leaves half a version.
+
+    Args:
+        model: a built model.
+        path: the base path that a server is given.
+        training_metrics: numbers for the model card.
+
+    Returns:
+        The version directory.
+
+    Raises:
+        OSError: when `path` cannot be written.
+        TypeError: when `model` is not a GenerativeModel.
+    """
+    if not isinstance(model, GenerativeModel):
+        raise TypeError(expected("a tfgen model", type(model).__name__))
+    base = Path(path)
+    check_writable(base)
+    _remove_unfinished(base)
+    unfinished = base / f"{_UNFINISHED}{uuid.uuid4().hex}"
+    served = endpoints(model)
+    try:
+        _save(served, unfinished)
+        extra = unfinished / "assets.extra"
+        extra.mkdir()
+        write_warmup(served, extra / "tf_serving_warmup_requests")
+        card = _model_card(model, served, training_metrics or {})
+        (extra / "model_card.json").write_text(json.dumps(card, indent=2) + "\n")
+        return _publish(unfinished, base)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _save(served: list[Endpoint], path: Path) -> None:
+    module = tf.Module()
+    module.functions = {
+        endpoint.name: tf.function(
+            endpoint.function, input_signature=None, autograph=False
+        ).get_concrete_function(**endpoint.inputs)
+        for endpoint in served
+    }
+    # Variables held by Keras layers are not found by tf.saved_model.save: the module owns them.
+    used = {v.ref(): v for f in module.functions.values() for v in f.graph.variables}
+    module.used = [ref.deref() for ref in used]
+    signatures = {**module.functions, "serving_default": module.functions[served[0].name]}
+    tf.saved_model.save(module, str(path), signatures=signatures)
+
+
+def _publish(unfinished: Path, base: Path) -> Path:
+    """Renames to the next free version; tries the one after when another process was faster."""
+    versions = [int(child.name) for child in base.iterdir() if child.name.isdigit()]
+    version = max(versions, default=0) + 1
+    while True:
+        try:
+            return unfinished.rename(base / str(version))
+        except OSError:
+            if not (base / str(version)).exists():
+                raise
+            version += 1
+
+
+def _remove_unfinished(base: Path) -> None:
+    """Removes what exports that were killed have left."""
+    for child in base.glob(f"{_UNFINISHED}*"):
+        shutil.rmtree(child, ignore_errors=True)
+
+
+def _model_card(
+    model: GenerativeModel, served: list[Endpoint], training_metrics: dict[str, Any]
+) -> dict[str, Any]:
+    import tfgen
+
+    return {
+        "model": type(model).__name__,
+        "name": model.name,
+        "capabilities": sorted(model.capabilities()),
+        "event_shape": list(model.event_shape),
+        "range": [0.0, 1.0] if len(model.event_shape) == 3 else None,
+        "signatures": {
+            endpoint.name: {
+                name: {"dtype": spec.dtype.name, "shape": spec.shape.as_list()}
+                for name, spec in endpoint.inputs.items()
+            }
+            for endpoint in served
+        },
+        "seed_contract": "a row is a function of its own seed alone; the served seed "
+        "s + i * 2**32 is row i of sample(num_samples, seed=s)",
+        "training_steps": int(model.step.numpy()),
+        "training_metrics": training_metrics,
+        "versions": {
+            "tfgen": tfgen.__version__,
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+            "numpy": np.__version__,
+        },
+    }
