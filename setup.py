@@ -4,14 +4,14 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-TESTS = ["pytest>=7.4", "ruff>=0.5", "scipy>=1.10", "psutil>=5.9"]
-EXAMPLES = ["matplotlib>=3.7", "tensorboard>=2.18"]
+ROOT = Path(__file__).parent
+VERSION = (ROOT / "tfgen/core/version.py").read_text().split('"')[-2]
 
 setup(
     name="tfgen",
-    version="0.1.0.dev0",
+    version=VERSION,
     description="Deep generative models for TensorFlow and Keras, exported for TensorFlow Serving",
-    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10",
@@ -27,11 +27,12 @@ setup(
         "importlib-resources>=6.0",  # TFDS 4.9 needs it to download.
         "numpy>=1.26",
         "scikit-learn>=1.4",
+        "scipy>=1.11",
         "matplotlib>=3.7",
     ],
     extras_require={
-        "test": TESTS,
-        "examples": EXAMPLES,
+        "test": ["pytest>=7.4", "ruff>=0.12"],
+        "examples": ["tensorboard>=2.18"],
         "faiss": ["faiss-cpu>=1.8"],
     },
     classifiers=[

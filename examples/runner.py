@@ -75,7 +75,6 @@ def define_flags(
     flags.DEFINE_bool("export", True, "Write the sampler to --workdir/serving.")
     flags.DEFINE_bool("skip_unreadable", False, "Skip images of a folder that cannot be read.")
     flags.DEFINE_integer("verbose", 1, "Keras progress: 0 none, 1 bars, 2 a line an epoch.", 0, 2)
-    flags.adopt_module_key_flags(sys.modules[__name__])
 
 
 def run(main: Callable[[Path, tf.distribute.Strategy], None]) -> None:
@@ -303,13 +302,15 @@ class Classifiers:
 
     def perceptual(self) -> keras.Model:
         """Returns the classifier for a perceptual loss."""
-        return self._classifier("perceptual", seed=FLAGS.seed + 1, feature_dim=128).model
+        return self._classifier("perceptual", FLAGS.seed + 1, width=16, feature_dim=128).model
 
     def judge(self) -> metrics.ClassifierFeatures:
         """Returns the features of the classifier for scores."""
-        return self._classifier("judge", seed=FLAGS.seed + 2, feature_dim=64)
+        return self._classifier("judge", FLAGS.seed + 2, width=32, feature_dim=64)
 
-    def _classifier(self, name: str, seed: int, feature_dim: int) -> metrics.ClassifierFeatures:
+    def _classifier(
+        self, name: str, seed: int, width: int, feature_dim: int
+    ) -> metrics.ClassifierFeatures:
         path = self.workdir / f"{name}.keras"
         if path.exists():
             return metrics.ClassifierFeatures.load(path)
@@ -322,6 +323,7 @@ class Classifiers:
             self.train.as_float(),
             self.train.labels,
             self.train.num_classes,
+            width=width,
             feature_dim=feature_dim,
             seed=seed,
         )
@@ -359,16 +361,22 @@ def score_fid(
     judges: Sequence[metrics.FeatureExtractor],
     heldout: tfgen.data.Examples,
     generated: dict[str, np.ndarray],
+    num_inception: int,
 ) -> Scores:
-    """Returns the FID of each kind of images against as many held-out ones, by each extractor."""
+    """Returns the FID of each kind of images against as many held-out ones, by each extractor.
+
+    Extractors other than classifiers see `num_inception` images at most.
+    """
     scores: Scores = {name: [] for name in generated}
     for judge in judges:
         fid = metrics.FrechetInceptionDistance(judge, split=heldout.split)
-        count = len(next(iter(generated.values())))
+        count = min(heldout.num_examples, *(len(images) for images in generated.values()))
+        if not isinstance(judge, metrics.ClassifierFeatures):
+            count = min(count, num_inception)
         fid.update_real(heldout.as_float(slice(0, count)))
         for name, images in generated.items():
             fid.reset(keep_real=True)
-            fid.update_fake(images)
+            fid.update_fake(images[:count])
             scores[name].append(fid.result())
     return scores
 

@@ -26,6 +26,7 @@ FLAGS = flags.FLAGS
 runner.define_flags(
     dataset="digits", workdir="runs/glann_digits", epochs=60, batch_size=64, learning_rate=1e-3
 )
+flags.adopt_module_key_flags(runner)
 flags.DEFINE_integer("imle_epochs", 200, "Passes of IMLE over the latents.", 1)
 flags.DEFINE_integer("latent_dim", 16, "Size of the latents.", 1)
 flags.DEFINE_enum("latent_space", "sphere", ["sphere", "ball"], "Where latents are kept.")
@@ -33,7 +34,7 @@ flags.DEFINE_bool("pca", True, "Begin with the principal components of the image
 flags.DEFINE_float("latent_learning_rate", 1e-2, "Of the latents' row-wise Adam.", 0.0)
 flags.DEFINE_float("latent_noise", 0.0, "Deviation of noise on latents in training.", 0.0)
 flags.DEFINE_integer("generator_units", 256, "The generator's first dense layer.", 1)
-flags.DEFINE_multi_integer("generator_filters", [64, 32], "The generator's maps.", 1)
+flags.DEFINE_list("generator_filters", ["64", "32"], "The generator's maps.")
 flags.DEFINE_bool("batch_norm", True, "Batch normalisation in the generator.")
 flags.DEFINE_enum(
     "loss",
@@ -51,11 +52,12 @@ flags.DEFINE_bool(
 )
 flags.DEFINE_integer("halve_every", 20, "Epochs, with --reset_optimizers.", 1)
 flags.DEFINE_integer("noise_dim", 16, "Size of IMLE's noise.", 1)
-flags.DEFINE_multi_integer("mapping_units", [256, 256], "Hidden layers of IMLE's network.", 1)
+flags.DEFINE_list("mapping_units", ["256", "256"], "Hidden layers of IMLE's network.")
 flags.DEFINE_bool("mapping_batch_norm", False, "Batch normalisation in IMLE's network.")
 flags.DEFINE_bool("mapping_skip", True, "Add an affine map, which begins as GLO's Gaussian.")
 flags.DEFINE_float("imle_noise", 0.1, "Deviation of noise on IMLE's noise in training.", 0.0)
 flags.DEFINE_float("candidates", 2.0, "IMLE's candidates for each example.", 0.0)
+flags.DEFINE_integer("imle_subset", None, "Latents that a round of IMLE trains on; all.", 1)
 flags.DEFINE_integer("staleness", 1, "Epochs between IMLE's searches.", 1)
 flags.DEFINE_integer("imle_batch_size", 128, "Latents in a batch of IMLE.", 1)
 flags.DEFINE_float("imle_learning_rate", 1e-3, "Of IMLE's Adam.", 0.0)
@@ -64,6 +66,9 @@ flags.DEFINE_float("imle_weight_decay", 0.0, "Of IMLE's Adam.", 0.0)
 flags.DEFINE_integer("pixel_imle_epochs", 0, "Also train IMLE on pixels, to compare.", 0)
 flags.DEFINE_integer("mixture_components", 20, "Of the Gaussian mixture over GLO's latents.", 1)
 flags.DEFINE_integer("num_scored", 10_000, "At most so many images on each side of a score.", 2)
+flags.DEFINE_integer(
+    "num_scored_inception", 2_500, "The same for Inception features, which are slow on CPUs.", 2
+)
 
 Images = dict[str, np.ndarray]
 
@@ -73,16 +78,17 @@ def main(workdir: Path, strategy: tf.distribute.Strategy) -> None:
     train, heldout = runner.load_data("train"), runner.load_data("test")
     print(f"{train}\n{heldout}")
     classifiers = runner.Classifiers(workdir, train)
+    judges = runner.extractors(classifiers)
     loss = reconstruction_loss(classifiers, train)
     callbacks = [
         runner.HistoryFile(workdir / "history.csv"),
         tfgen.callbacks.Checkpoint(workdir / "checkpoints"),
     ]
+    if FLAGS.reset_optimizers:
+        callbacks = [*reference_resets(), *callbacks]
     with strategy.scope():
         glann = make_glann(train, loss)
         compile_glann(glann, train)
-    if FLAGS.reset_optimizers:
-        callbacks.insert(0, reference_resets())
     glann.fit(
         train,
         epochs=FLAGS.epochs,
@@ -95,7 +101,7 @@ def main(workdir: Path, strategy: tf.distribute.Strategy) -> None:
     if not runner.is_chief():
         return
     images = generate(glann, pixel_imle, train, heldout)
-    scores = runner.score_fid(runner.extractors(classifiers), heldout, images)
+    scores = runner.score_fid(judges, heldout, images, FLAGS.num_scored_inception)
     runner.print_table(scores)
     seconds = runner.training_seconds(workdir / "history.csv")
     print(f"GLO and IMLE trained for {seconds:.0f} s")
@@ -143,13 +149,14 @@ def make_glann(train: tfgen.data.Examples, loss: Any) -> latent.GLANN:
     imle = latent.IMLE(
         networks.MLP(
             (FLAGS.latent_dim,),
-            FLAGS.mapping_units,
+            [int(size) for size in FLAGS.mapping_units],
             batch_norm=FLAGS.mapping_batch_norm,
             linear_skip=FLAGS.mapping_skip,
         ),
         num_examples=train.num_examples,
         noise_dim=FLAGS.noise_dim,
-        num_candidates=round(FLAGS.candidates * train.num_examples),
+        num_candidates=round(FLAGS.candidates * (FLAGS.imle_subset or train.num_examples)),
+        subset_size=FLAGS.imle_subset,
         staleness=FLAGS.staleness,
         noise_std=FLAGS.imle_noise,
         space=space,
@@ -163,7 +170,7 @@ def make_generator(image_shape: tuple[int, int, int]) -> networks.InfoGANGenerat
     return networks.InfoGANGenerator(
         image_shape,
         hidden_units=FLAGS.generator_units,
-        filters=FLAGS.generator_filters,
+        filters=[int(size) for size in FLAGS.generator_filters],
         batch_norm=FLAGS.batch_norm,
         first_batch_norm=False,
     )
@@ -172,7 +179,8 @@ def make_generator(image_shape: tuple[int, int, int]) -> networks.InfoGANGenerat
 def compile_glann(glann: latent.GLANN, train: tfgen.data.Examples) -> None:
     """Gives both stages their optimizers."""
     steps = FLAGS.epochs * train.steps_per_epoch
-    imle_steps = FLAGS.imle_epochs * (train.num_examples // FLAGS.imle_batch_size)
+    imle_examples = FLAGS.imle_subset or train.num_examples
+    imle_steps = FLAGS.imle_epochs * (imle_examples // FLAGS.imle_batch_size)
     adam = keras.optimizers.Adam
     decay = FLAGS.imle_weight_decay or None
     glann.compile(
@@ -194,10 +202,14 @@ def scheduled(rate: float, steps: int) -> Any:
     return keras.optimizers.schedules.CosineDecay(rate, max(steps, 1))
 
 
-def reference_resets() -> keras.callbacks.Callback:
-    """Returns the callback that begins GLO's optimizers anew, as the reference code does."""
+def reference_resets() -> list[keras.callbacks.Callback]:
+    """Returns what begins the optimizers anew at each epoch, as GLANN's reference code does."""
     rates = {"generator": FLAGS.learning_rate, "latents": FLAGS.latent_learning_rate}
-    return tfgen.callbacks.ResetOptimizers(rates, halve_every=FLAGS.halve_every)
+    reset = tfgen.callbacks.ResetOptimizers
+    return [
+        reset(rates, halve_every=FLAGS.halve_every, stage="glo"),
+        reset({"generator": FLAGS.imle_learning_rate}, stage="imle"),
+    ]
 
 
 def train_pixel_imle(

@@ -3,7 +3,6 @@
 python export/export_model.py --model=runs/glann_digits/model.keras --path=serving/glann
 """
 
-import keras
 from absl import app, flags
 
 import tfgen
@@ -17,7 +16,7 @@ def main(argv: list[str]) -> None:
     """Loads the model and writes the next version under the base path."""
     if len(argv) > 1:
         raise app.UsageError(f"Expected flags only. Received: {argv[1:]}")
-    model = keras.models.load_model(FLAGS.model)
+    model = tfgen.load_model(FLAGS.model, tfgen.GenerativeModel)
     version = tfgen.serving.export(model, FLAGS.path)
     with tfgen.serving.SessionLoader(version) as served:
         print(f"{version} holds the signatures {', '.join(sorted(served.signatures))}")

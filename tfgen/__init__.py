@@ -1,12 +1,27 @@
 """tfgen: deep generative models for TensorFlow and Keras."""
 
-import keras
+import os
+import sys
 
-if keras.backend.backend() != "tensorflow":
-    raise ImportError(
-        "tfgen runs on Keras' TensorFlow backend. Expected KERAS_BACKEND=tensorflow. Received: "
-        f"{keras.backend.backend()}"
-    )
+
+def _check_backend() -> None:
+    """Raises ImportError unless Keras runs on TensorFlow.
+
+    The environment is asked first: Keras would fail to import a backend that is not installed.
+    """
+    backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    if backend == "tensorflow" or "keras" in sys.modules:
+        import keras
+
+        backend = keras.backend.backend()
+    if backend != "tensorflow":
+        raise ImportError(
+            "tfgen runs on Keras' TensorFlow backend. Expected KERAS_BACKEND=tensorflow. "
+            f"Received: {backend}"
+        )
+
+
+_check_backend()
 
 from tfgen import (  # noqa: E402
     callbacks,
@@ -21,18 +36,20 @@ from tfgen import (  # noqa: E402
 )
 from tfgen.core.capability import UnsupportedCapability  # noqa: E402
 from tfgen.core.model import GenerativeModel, NonFiniteError  # noqa: E402
-
-__version__ = "0.1.0.dev0"
+from tfgen.core.saving import load_model  # noqa: E402
+from tfgen.core.version import __version__  # noqa: E402
 
 __all__ = [
     "GenerativeModel",
     "NonFiniteError",
     "UnsupportedCapability",
+    "__version__",
     "callbacks",
     "core",
     "data",
     "distributions",
     "latent",
+    "load_model",
     "losses",
     "metrics",
     "networks",

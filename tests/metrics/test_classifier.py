@@ -74,6 +74,8 @@ def test_levels_from_pixels_upwards(shape, levels):
         ({"epochs": 0}, "epochs"),
         ({"images": np.zeros((64, 3, 3, 1), np.float32)}, "sides of at least 4"),
         ({"images": np.zeros((64, 8, 8), np.float32)}, "rank 4"),
+        ({"images": np.full((64, 8, 8, 1), 255.0)}, r"in \[0, 1\]"),
+        ({"seed": -1}, "seed"),
     ],
 )
 def test_what_cannot_be_trained_on(change, message):

@@ -140,8 +140,9 @@ def test_results_follow_updates_and_resets():
     metric.reset(keep_real=True)
     metric.update_fake_features(real)
     assert float(metric.result()) == pytest.approx(0.0, abs=1e-9)
-    metric.update_real_features(real + 2.0)
-    assert float(metric.result()) > 1.0
+    metric.update_real_features(3.0 * real)
+    expected = fid(np.concatenate([real, 3.0 * real]), real)
+    assert float(metric.result()) == pytest.approx(expected, rel=1e-9)
     metric.reset()
     with pytest.raises(ValueError, match="0 real and 0 fake"):
         metric.result()

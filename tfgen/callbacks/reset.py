@@ -19,9 +19,15 @@ class ResetOptimizers(keras.callbacks.Callback):
         learning_rates: the initial rate of each group, e.g. `{"generator": 1e-3, "latents": 1e-2}`.
             Groups that are not named keep their optimizer as it is.
         halve_every: epochs after which the rates are halved, > 0; None for never.
+        stage: of a model that is trained in stages, the only one it is for, e.g. "glo" of GLANN.
     """
 
-    def __init__(self, learning_rates: Mapping[str, float], halve_every: int | None = None) -> None:
+    def __init__(
+        self,
+        learning_rates: Mapping[str, float],
+        halve_every: int | None = None,
+        stage: str | None = None,
+    ) -> None:
         super().__init__()
         for group, rate in learning_rates.items():
             check_positive(f"learning_rates[{group!r}]", rate)
@@ -29,6 +35,11 @@ class ResetOptimizers(keras.callbacks.Callback):
             check_integer("halve_every", halve_every)
         self.learning_rates = dict(learning_rates)
         self.halve_every = halve_every
+        self.stage = stage
+
+    def within(self, stage: str) -> keras.callbacks.Callback:
+        """Returns itself for the stage that it is for, and what does nothing for others."""
+        return self if self.stage in (None, stage) else keras.callbacks.Callback()
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         for group in self.learning_rates:

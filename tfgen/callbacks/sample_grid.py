@@ -49,6 +49,8 @@ def write_png(path: str | os.PathLike, image: np.ndarray) -> None:
 class SampleGrid(keras.callbacks.Callback):
     """Writes `samples_<epoch>.png`, the same seed's samples after each epoch.
 
+    A stage of training whose samples are not images, such as the second of GLANN, gets no sheets.
+
     Args:
         directory: where to; made if it does not exist.
         num_samples: on a sheet, > 0.
@@ -75,6 +77,6 @@ class SampleGrid(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         done = epoch + 1
-        if done % self.every == 0:
+        if done % self.every == 0 and len(self.model.event_shape) == 3:
             samples = self.model.sample(self.num_samples, seed=self.seed)
             write_png(self.directory / f"samples_{done:04d}.png", image_grid(samples.numpy()))

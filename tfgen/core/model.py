@@ -330,7 +330,8 @@ class GenerativeModel(Configurable, keras.Model):
             batch_size: when `x` is an array; 32 unless given.
             epochs: the epoch to train up to.
             verbose, callbacks, initial_epoch, steps_per_epoch, **kwargs: as in Keras. A
-                `tfgen.callbacks.Checkpoint` among the callbacks resumes where it left off.
+                `tfgen.callbacks.Checkpoint` among the callbacks resumes where it left off, and
+                `validation_data` may be what `tfgen.data.load` returned.
 
         Returns:
             The Keras history.
@@ -343,6 +344,7 @@ class GenerativeModel(Configurable, keras.Model):
         examples = self.training_data(data) if isinstance(data, Examples) else None
         spec = as_batch(examples.element_spec if examples else _element_spec(data))
         self.check_data(spec, examples)
+        kwargs["validation_data"] = self._one_pass(kwargs.get("validation_data"))
         self._make_means(spec)
         guard = _Guard(self, examples)
         callbacks = [guard, *(callbacks or [])]
@@ -351,9 +353,6 @@ class GenerativeModel(Configurable, keras.Model):
                 initial_epoch = max(initial_epoch, callback.restore(self))
         if examples:
             data, steps_per_epoch = examples.dataset(initial_epoch), examples.steps_per_epoch
-        validation = kwargs.get("validation_data")
-        if isinstance(validation, Examples):
-            kwargs["validation_data"] = validation.dataset().take(validation.steps_per_epoch)
         kwargs["shuffle"] = False  # Examples and datasets shuffle themselves; Keras warns else.
         with guard.naming_the_batch():
             history = super().fit(
@@ -387,9 +386,15 @@ class GenerativeModel(Configurable, keras.Model):
             return super().evaluate(x, y, batch_size, **kwargs)
         data = _as_examples(x, y, batch_size, self.seed)
         self._make_means(as_batch(_element_spec(data)))
-        if isinstance(data, Examples):
-            data, kwargs["steps"] = data.dataset(), data.steps_per_epoch
-        return super().evaluate(data, **kwargs)
+        return super().evaluate(self._one_pass(data), **kwargs)
+
+    def _one_pass(self, data: Any) -> Any:
+        """Returns examples to evaluate as a dataset that ends, and other data as they are."""
+        if not isinstance(data, Examples):
+            return data
+        self.check_data(as_batch(data.element_spec), data)
+        size = data.steps_per_epoch
+        return data.dataset().take(size).apply(tf.data.experimental.assert_cardinality(size))
 
     def _make_means(self, spec: Batch) -> None:
         """Makes a mean for every term, by tracing the updates once on batches of this spec."""

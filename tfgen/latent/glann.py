@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfgen.core.checks import expected
+from tfgen.core.checks import check_integer, expected
 from tfgen.core.config import register
 from tfgen.core.examples import Examples
 from tfgen.core.model import GenerativeModel
@@ -130,16 +130,27 @@ class GLANN(GenerativeModel):
         Returns:
             A history whose names begin with `glo_` and `imle_`.
         """
+        imle_epochs = epochs if imle_epochs is None else imle_epochs
+        check_integer("imle_epochs", imle_epochs, minimum=0)
+        size = self._imle_batch_size(imle_batch_size)
         first = self.glo.fit(x, y, batch_size, epochs, verbose, _within("glo", callbacks))
-        size = imle_batch_size or min(128, self.imle.subset_size or self.imle.num_examples)
         codes = Examples(self.glo.codes.numpy(), batch_size=size, seed=self.imle.seed)
         second = self.imle.fit(
             codes,
-            epochs=epochs if imle_epochs is None else imle_epochs,
+            epochs=imle_epochs,
             verbose=verbose,
             callbacks=_within("imle", callbacks),
         )
+        self.step.assign(self.glo.step.value + self.imle.step.value)
         return _joined_history(self, {"glo": first, "imle": second})
+
+    def _imle_batch_size(self, given: int | None) -> int:
+        largest = self.imle.subset_size or self.imle.num_examples
+        size = min(128, largest) if given is None else given
+        check_integer("imle_batch_size", size)
+        if size > largest:
+            raise ValueError(expected(f"`imle_batch_size` <= {largest}", size))
+        return size
 
 
 def _within(

@@ -174,30 +174,35 @@ class GLO(GenerativeModel):
         Returns:
             `Encoding(z, distance)`.
         """
-        x = tf.convert_to_tensor(x, tf.float32)
+        x = tf.convert_to_tensor(x)
+        if not x.dtype.is_floating:
+            raise TypeError(expected("x of floats in [0, 1]", x.dtype.name))
+        x = tf.cast(x, tf.float32)
         if tuple(x.shape[1:]) != self.event_shape:
             raise ValueError(expected(f"x of shape [batch, *{self.event_shape}]", tuple(x.shape)))
-        return self._search(x)
+        if tf.executing_eagerly() and not tf.reduce_all(tf.math.is_finite(x)):
+            raise ValueError(expected("finite x", "NaN or infinity"))
+        return self._search(x, self.encode_steps, self.encode_restarts)
 
     def reconstruct(self, x: tf.Tensor) -> tf.Tensor:
         """Returns the decoded latents that `encode` finds for examples [batch, *event]."""
         return self.decode(self.encode(x).z)
 
     @tf.function(reduce_retracing=True, autograph=False)
-    def _search(self, x: tf.Tensor) -> Encoding:
+    def _search(self, x: tf.Tensor, num_steps: int, num_restarts: int) -> Encoding:
         """Returns the best latents of all descents; compiled, as it takes hundreds of steps."""
         far = tf.fill(tf.shape(x)[:1], float("inf"))
         best = Encoding(tf.zeros([tf.shape(x)[0], self.latent_dim]), far)
-        for start in tf.unstack(self._starting_points(), num=self.encode_restarts):
+        for start in tf.unstack(self._starting_points(num_restarts), num=num_restarts):
             z = tf.broadcast_to(start, tf.shape(best.z))
-            best = _nearer(best, self._descend(x, z))
+            best = _nearer(best, self._descend(x, z, num_steps))
         return best
 
-    def _starting_points(self) -> tf.Tensor:
-        seeds = random.row_seeds(self.encode_restarts, seed=0)
+    def _starting_points(self, count: int) -> tf.Tensor:
+        seeds = random.row_seeds(count, seed=0)
         return self.space(random.normal(seeds, (self.latent_dim,)))
 
-    def _descend(self, x: tf.Tensor, z: tf.Tensor) -> Encoding:
+    def _descend(self, x: tf.Tensor, z: tf.Tensor, num_steps: int) -> Encoding:
         """Returns the best of the points that Adam meets on its way from z."""
         rate, beta_1, beta_2 = 0.1, 0.9, 0.99
 
@@ -211,14 +216,14 @@ class GLO(GenerativeModel):
             v = beta_2 * v + (1 - beta_2) * tf.square(slope)
             t = tf.cast(step + 1, tf.float32)
             unbiased_v = v / (1 - beta_2**t)
-            decay = 0.5 * (1 + tf.cos(3.14159265 * t / self.encode_steps))
+            decay = 0.5 * (1 + tf.cos(3.14159265 * t / num_steps))
             move = rate * decay * m / (1 - beta_1**t) / (tf.sqrt(unbiased_v) + 1e-8)
             return step + 1, self.space(z - move), m, v, best
 
         far = tf.fill(tf.shape(z)[:1], float("inf"))
         zeros = tf.zeros_like(z)
         *_, best = tf.while_loop(
-            lambda step, *_: step < self.encode_steps,
+            lambda step, *_: step < num_steps,
             body,
             (tf.constant(0), z, zeros, zeros, Encoding(z, far)),
         )

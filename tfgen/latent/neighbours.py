@@ -64,6 +64,7 @@ class RunningNearest:
     """The nearest of all candidates seen so far, for every query.
 
     Memory does not grow with the number of candidates: draw a block of them, `update`, forget it.
+    Blocks of some thousands are searched fastest.
 
     Example:
         running = RunningNearest(images)
@@ -205,8 +206,8 @@ def _search(
 
     Where the distance is not below `best`, float64 [num_queries], it and the row mean nothing.
     """
-    # Candidates near zero have small rounding errors, whatever offset the data have.
-    center = tf.reduce_mean(candidates, axis=0)
+    # Around a point amid the candidates, rounding errors are small whatever offset the data have.
+    center = tf.reduce_mean(candidates[:TILE], axis=0)
     columns, reach = _columns(candidates, center)
     step = CHUNK_FLOATS // max(TILE, candidates.shape[1])
     found = [
@@ -304,7 +305,7 @@ def _up_to(limit: tf.Tensor, scores: tf.Tensor) -> tf.Tensor:
     close = tf.where(scores <= limit)
     if tf.shape(close)[0] > FINALISTS * tf.shape(scores)[0]:
         # Equal candidates, say of a collapsed generator, would make all pairs finalists.
-        negative, order = tf.math.top_k(-scores, tf.minimum(FINALISTS, tf.shape(scores)[1]))
+        negative, order = tf.math.top_k(-scores, FINALISTS)
         close = tf.where(-negative <= limit)
         column = tf.cast(tf.gather_nd(order, close), tf.int64)
         close = tf.stack([close[:, 0], column], axis=1)

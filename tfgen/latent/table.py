@@ -1,6 +1,6 @@
 """One learnable latent for each training example."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 import tensorflow as tf
@@ -67,11 +67,16 @@ class LatentTable(Configurable, keras.layers.Layer):
             raise TypeError(expected("integer indices", index.dtype.name))
         return tf.gather(self.codes.value, self._checked(index))
 
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, int]:
+        """Returns (batch, latent_dim)."""
+        return (input_shape[0], self.latent_dim)
+
     def _checked(self, index: tf.Tensor) -> tf.Tensor:
         """Returns indices that are in the table, or fails: a GPU would read zeros instead."""
         inside = tf.reduce_all((index >= 0) & (index < self.num_examples))
-        message = f"Expected latent indices in [0, {self.num_examples}). Received:"
-        with tf.control_dependencies([tf.debugging.Assert(inside, [message, index])]):
+        message = f"Expected latent indices in [0, {self.num_examples}). Received: indices from"
+        received = [message, tf.reduce_min(index), "to", tf.reduce_max(index)]
+        with tf.control_dependencies([tf.debugging.Assert(inside, received)]):
             return tf.identity(index)
 
     def assign(self, codes: tf.Tensor) -> None:

@@ -49,7 +49,8 @@ class Perceptual(Configurable, keras.layers.Layer):
         offset: float = 0.0,
         min_size: int = 0,
     ) -> None:
-        super().__init__(trainable=False)
+        # Images and sums stay in float32 whatever the policy; the network has its own.
+        super().__init__(trainable=False, dtype="float32")
         self.network = network
         self.layer_names = tuple(layer_names)
         self.feature_weights = tuple(feature_weights or [1.0] * len(self.layer_names))

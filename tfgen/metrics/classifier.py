@@ -1,5 +1,6 @@
 """A small convolutional classifier, trained on the spot, for features of any image data."""
 
+import itertools
 import math
 from typing import Any, NamedTuple
 
@@ -8,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.core.checks import check_integer, check_positive, expected
-from tfgen.metrics.features import as_images
+from tfgen.metrics.features import as_images, in_range
 
 
 class TrainedClassifier(NamedTuple):
@@ -48,12 +49,13 @@ def build_classifier(
     Returns:
         A functional model from images in [0, 1] to logits [batch, num_classes].
     """
-    height, width_in_pixels, channels = image_shape
-    if min(height, width_in_pixels) < 4:
+    side = min(image_shape[:2])
+    if side < 4:
         raise ValueError(expected("images with sides of at least 4", image_shape))
-    seeds = iter(range(1000 * seed, 1000 * seed + 1000))
-    x = images = keras.Input((height, width_in_pixels, channels), name="images")
-    for level in range(_num_blocks(min(height, width_in_pixels))):
+    check_integer("seed", seed, minimum=0)
+    seeds = itertools.count(1000 * seed)
+    x = images = keras.Input(image_shape, name="images")
+    for level in range(_num_blocks(side)):
         x = keras.layers.Conv2D(
             min(width * 2**level, 4 * width),
             3,
@@ -117,9 +119,10 @@ def train_classifier(
     Raises:
         ValueError: when labels do not fit the images or the classes, or a part would be empty.
     """
-    images = as_images(images).numpy()
+    images = in_range(as_images(images)).numpy()
     labels = _checked_labels(labels, len(images), num_classes)
     check_positive("learning_rate", learning_rate)
+    check_integer("seed", seed, minimum=0)
     check_integer("batch_size", batch_size)
     order = np.random.default_rng(seed).permutation(len(images))
     num_held_out = round(held_out * len(images))
@@ -132,19 +135,23 @@ def train_classifier(
     check_integer("epochs", epochs)
 
     model = build_classifier(images.shape[1:], num_classes, width, feature_dim, seed)
-    schedule = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * steps_per_epoch)
+    _compile(model, learning_rate, epochs * steps_per_epoch)
+    batches = tf.data.Dataset.from_tensor_slices((images[train], labels[train]))
+    batches = batches.shuffle(len(train), seed=seed).batch(batch_size)
+    model.fit(batches, epochs=epochs, shuffle=False, verbose=0)
+    _, accuracy = model.evaluate(images[test], labels[test], batch_size=256, verbose=0)
+    # A model over the same layers without the optimizer: files are a third of the size.
+    bare = keras.Model(model.input, model.output, name=model.name)
+    return TrainedClassifier(bare, float(accuracy), num_held_out)
+
+
+def _compile(model: keras.Model, learning_rate: float, num_steps: int) -> None:
+    schedule = keras.optimizers.schedules.CosineDecay(learning_rate, num_steps)
     model.compile(
         optimizer=keras.optimizers.Adam(schedule),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
-    batches = tf.data.Dataset.from_tensor_slices((images[train], labels[train]))
-    batches = batches.shuffle(len(train), seed=seed).batch(batch_size)
-    model.fit(batches, epochs=epochs, shuffle=False, verbose=0)
-    _, accuracy = model.evaluate(images[test], labels[test], batch_size=256, verbose=0)
-    # A model over the same layers, without the optimizer: files stay small and weights frozen.
-    frozen = keras.Model(model.input, model.output, name=model.name)
-    return TrainedClassifier(frozen, float(accuracy), num_held_out)
 
 
 def _num_blocks(side: int) -> int:

@@ -134,9 +134,9 @@ def map_batches(
     """
     check_integer("batch_size", batch_size)
     outputs = [
-        np.asarray(function(batch[start : start + batch_size]), np.float32)
+        np.asarray(function(in_range(as_images(part))), np.float32)
         for batch in _image_batches(images)
-        for start in range(0, len(batch), batch_size)
+        for part in _parts(batch, batch_size)
     ]
     if not outputs:
         raise ValueError(expected("at least one image", "none"))
@@ -157,6 +157,17 @@ def as_images(images: Any) -> tf.Tensor:
     if not images.dtype.is_floating:
         raise TypeError(expected("float images in [0, 1], or uint8", images.dtype.name))
     return tf.cast(images, tf.float32)
+
+
+def in_range(images: tf.Tensor) -> tf.Tensor:
+    """Returns `images`, or raises ValueError when they are empty or not in [0, 1]."""
+    if tf.size(images) == 0:
+        raise ValueError(expected("images that are not empty", f"shape {tuple(images.shape)}"))
+    low, high = float(tf.reduce_min(images)), float(tf.reduce_max(images))
+    # A thousandth of slack for what interpolation adds; a NaN fails both comparisons.
+    if not (low >= -1e-3 and high <= 1.0 + 1e-3):
+        raise ValueError(expected("images in [0, 1]", f"values from {low} to {high}"))
+    return images
 
 
 def with_channels(images: tf.Tensor, channels: int) -> tf.Tensor:
@@ -191,13 +202,11 @@ def first_line(error: Exception) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 
-def _image_batches(images: Any) -> Iterator[tf.Tensor]:
+def _image_batches(images: Any) -> Iterator[Any]:
+    """Yields arrays or tensors of images, of any length."""
     if isinstance(images, Examples):
-        # Iterating over Examples would leave out the last partial batch.
-        starts = range(0, images.num_examples, images.batch_size)
-        examples, size = images, images.batch_size
-        images = (examples.as_float(slice(start, start + size)) for start in starts)
-    elif hasattr(images, "shape"):
+        images = images.x  # Iterating over them would leave out the last partial batch.
+    if hasattr(images, "shape"):
         images = [images]
     if not isinstance(images, Iterable):
         raise TypeError(expected(f"images {AXES} or batches of them", type(images).__name__))
@@ -206,17 +215,14 @@ def _image_batches(images: Any) -> Iterator[tf.Tensor]:
             batch = batch["x"]
         elif isinstance(batch, tuple | list):
             batch = batch[0]
-        yield _in_range(as_images(batch))
+        yield batch if hasattr(batch, "shape") else np.asarray(batch)
 
 
-def _in_range(images: tf.Tensor) -> tf.Tensor:
-    if tf.size(images) == 0:
-        raise ValueError(expected("images that are not empty", f"shape {tuple(images.shape)}"))
-    low, high = float(tf.reduce_min(images)), float(tf.reduce_max(images))
-    # A thousandth of slack for what interpolation adds; a NaN fails both comparisons.
-    if not (low >= -1e-3 and high <= 1.0 + 1e-3):
-        raise ValueError(expected("images in [0, 1]", f"values from {low} to {high}"))
-    return images
+def _parts(batch: Any, size: int) -> Iterator[Any]:
+    """Yields slices of a batch; an empty one as it is, for the checks to see."""
+    check_rank("images", batch.shape, 4, AXES)
+    for start in range(0, max(len(batch), 1), size):
+        yield batch[start : start + size]
 
 
 def _check_is_classifier(model: Any) -> None:

@@ -33,8 +33,8 @@ def frechet_distance(mean_1: Any, cov_1: Any, mean_2: Any, cov_2: Any) -> float:
     Raises:
         ValueError: when shapes do not fit, or a value is not finite, or a matrix not symmetric.
 
-    Reference: Dowson, Landau, The Fréchet distance between multivariate normal distributions,
-        1982, https://doi.org/10.1016/0047-259X(82)90077-X
+    Reference: Dowson and Landau, "The Fréchet Distance between Multivariate Normal Distributions",
+        1982, https://doi.org/10.1016/0047-259X(82)90077-X.
     """
     mean_1, cov_1 = _checked_gaussian("mean_1", mean_1, "cov_1", cov_1)
     mean_2, cov_2 = _checked_gaussian("mean_2", mean_2, "cov_2", cov_2)
@@ -60,8 +60,8 @@ def fid(real_features: Any, fake_features: Any) -> float:
     Raises:
         ValueError: when a set has fewer than two rows, a value is not finite, or dimensions differ.
 
-    Reference: Heusel et al., GANs trained by a two time-scale update rule converge to a local Nash
-        equilibrium, 2017, https://arxiv.org/abs/1706.08500
+    Reference: Heusel et al., "GANs Trained by a Two Time-Scale Update Rule Converge to a Local
+        Nash Equilibrium", 2017, https://arxiv.org/abs/1706.08500.
     """
     real = checked_features("real_features", real_features)
     fake = checked_features("fake_features", fake_features)
@@ -78,8 +78,8 @@ class FeatureStatistics:
     Sums are float64 and about the mean of what came so far, so that features far from zero lose
     no digits, and two of these can be merged.
 
-    Reference: Chan, Golub, LeVeque, Updating formulae and a pairwise algorithm for computing
-        sample variances, 1979, http://i.stanford.edu/pub/cstr/reports/cs/tr/79/773/CS-TR-79-773.pdf
+    Reference: Chan, Golub and LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing
+        Sample Variances", 1982, https://doi.org/10.1007/978-3-642-51461-6_3.
     """
 
     def __init__(self) -> None:

@@ -28,8 +28,8 @@ def inception_score(probabilities: Any, splits: int = 10) -> tuple[float, float]
         ValueError: when a row does not sum to one, an entry is negative or not finite, or there are
             fewer rows than splits.
 
-    Reference: Salimans et al., Improved techniques for training GANs, 2016,
-        https://arxiv.org/abs/1606.03498
+    Reference: Salimans et al., "Improved Techniques for Training GANs", 2016,
+        https://arxiv.org/abs/1606.03498.
     """
     probabilities = _checked_probabilities(probabilities)
     check_integer("splits", splits)

@@ -35,8 +35,8 @@ class KerasInceptionFeatures(Configurable, FeatureExtractor):
         RuntimeError: when the ImageNet weights are not on this machine and cannot be fetched.
         ValueError: when the file does not hold the network's weights.
 
-    Reference: Szegedy et al., Rethinking the Inception architecture for computer vision, 2015,
-        https://arxiv.org/abs/1512.00567
+    Reference: Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", 2015,
+        https://arxiv.org/abs/1512.00567.
     """
 
     dimension = 2048

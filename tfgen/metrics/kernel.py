@@ -35,10 +35,10 @@ def kid(
         Mean and standard deviation over the subsets.
 
     Raises:
-        ValueError: when a side has fewer examples than a subset, or dimensions differ, or a value is
+        ValueError: when a side has fewer examples than a subset, dimensions differ, or a value is
             not finite.
 
-    Reference: Bińkowski et al., Demystifying MMD GANs, 2018, https://arxiv.org/abs/1801.01401
+    Reference: Bińkowski et al., "Demystifying MMD GANs", 2018, https://arxiv.org/abs/1801.01401.
     """
     real, fake = checked_features("real", real), checked_features("fake", fake)
     check_same_dimension(real, fake)

@@ -53,8 +53,8 @@ def precision_recall(real: Any, fake: Any, k: int = 3) -> tuple[float, float]:
         ValueError: when a side has no more than k examples, or dimensions differ, or a value is not
             finite.
 
-    Reference: Kynkäänniemi et al., Improved precision and recall metric for assessing generative
-        models, 2019, https://arxiv.org/abs/1904.06991
+    Reference: Kynkäänniemi et al., "Improved Precision and Recall Metric for Assessing Generative
+        Models", 2019, https://arxiv.org/abs/1904.06991.
     """
     real, fake = checked_features("real", real), checked_features("fake", fake)
     check_same_dimension(real, fake)

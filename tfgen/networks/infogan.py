@@ -41,6 +41,8 @@ class InfoGANGenerator(Configurable, keras.layers.Layer):
         check_rank("image_shape", tuple(image_shape), 3, "(height, width, channels)")
         for size in (*image_shape, *filters, hidden_units):
             check_integer("sizes", size)
+        if len(filters) != 2:
+            raise ValueError(expected("two `filters`", tuple(filters)))
         if image_shape[0] % 4 or image_shape[1] % 4:
             raise ValueError(expected("a height and width divisible by 4", tuple(image_shape)))
         self.image_shape = tuple(image_shape)

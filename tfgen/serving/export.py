@@ -14,6 +14,7 @@ import tensorflow as tf
 from tfgen.core.checkpoint import check_writable
 from tfgen.core.checks import expected
 from tfgen.core.model import GenerativeModel
+from tfgen.core.version import __version__
 from tfgen.serving.endpoints import Endpoint, endpoints
 from tfgen.serving.warmup import write_warmup
 
@@ -49,7 +50,7 @@ def export(
     base = Path(path)
     check_writable(base)
     _remove_unfinished(base)
-    unfinished = base / f"{_UNFINISHED}{uuid.uuid4().hex}"
+    unfinished = base / f"{_UNFINISHED}{os.getpid()}-{uuid.uuid4().hex}"
     served = endpoints(model)
     try:
         _save(served, unfinished)
@@ -92,16 +93,16 @@ def _publish(unfinished: Path, base: Path) -> Path:
 
 
 def _remove_unfinished(base: Path) -> None:
-    """Removes what exports that were killed have left."""
+    """Removes what exports that were killed have left; those under way are let be."""
     for child in base.glob(f"{_UNFINISHED}*"):
-        shutil.rmtree(child, ignore_errors=True)
+        pid = child.name.removeprefix(_UNFINISHED).partition("-")[0]
+        if not (pid.isdigit() and Path(f"/proc/{pid}").exists()):
+            shutil.rmtree(child, ignore_errors=True)
 
 
 def _model_card(
     model: GenerativeModel, served: list[Endpoint], training_metrics: dict[str, Any]
 ) -> dict[str, Any]:
-    import tfgen
-
     return {
         "model": type(model).__name__,
         "name": model.name,
@@ -120,7 +121,7 @@ def _model_card(
         "training_steps": int(model.step.numpy()),
         "training_metrics": training_metrics,
         "versions": {
-            "tfgen": tfgen.__version__,
+            "tfgen": __version__,
             "tensorflow": tf.__version__,
             "keras": keras.__version__,
             "numpy": np.__version__,

@@ -1,0 +1,91 @@
+"""Sheets of samples: their layout, their files, and directories that cannot be written."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.small_models import COMPLAINT, blocks, small_glo, small_imle
+from tfgen.callbacks import SampleGrid
+from tfgen.callbacks.sample_grid import image_grid, write_png
+
+
+def numbered(count, height=2, width=3, channels=1):
+    """Returns images, each of one value."""
+    values = np.arange(1, count + 1, dtype=np.float32)[:, None, None, None] / 10
+    return np.broadcast_to(values, [count, height, width, channels]).copy()
+
+
+def test_layout_by_hand():
+    grid = image_grid(numbered(3), columns=2)
+    # Two rows of two images of 2 x 3, a white pixel between them, and one place left white.
+    expected = np.ones([5, 7], np.float32)
+    expected[:2, :3], expected[:2, 4:], expected[3:, :3] = 0.1, 0.2, 0.3
+    np.testing.assert_allclose(grid[..., 0], expected)
+
+
+@pytest.mark.parametrize(
+    "count, columns, gap, shape",
+    [(9, None, 1, (8, 11)), (10, None, 1, (8, 15)), (4, 4, 0, (2, 12)), (1, None, 5, (2, 3))],
+)
+def test_shapes(count, columns, gap, shape):
+    assert image_grid(numbered(count), columns, gap).shape == (*shape, 1)
+    assert image_grid(numbered(count, channels=3), columns, gap).shape == (*shape, 3)
+
+
+def test_values_are_clipped():
+    grid = image_grid(np.array([-1.0, 2.0]).reshape(2, 1, 1, 1), columns=2, gap=0)
+    assert grid[0, :, 0].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 1), (2, 3), (1, 2, 2, 2, 1)])
+def test_bad_images(shape):
+    with pytest.raises(ValueError, match=COMPLAINT):
+        image_grid(np.zeros(shape))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_png(tmp_path, channels):
+    image = np.random.default_rng(0).random((5, 4, channels)).astype(np.float32)
+    image[0, 0], image[0, 1] = -0.5, 1.5
+    write_png(tmp_path / "image.png", image)
+    pixels = tf.io.decode_png((tmp_path / "image.png").read_bytes()).numpy()
+    np.testing.assert_array_equal(pixels, np.round(np.clip(image, 0, 1) * 255))
+    assert [path.name for path in tmp_path.iterdir()] == ["image.png"]
+
+
+def compiled(create=small_glo):
+    model = create()
+    model.compile()
+    return model
+
+
+def test_a_sheet_of_the_same_seed_every_so_many_epochs(tmp_path):
+    model = compiled()
+    grid = SampleGrid(tmp_path / "sheets", num_samples=4, every=2, seed=3)
+    model.fit(blocks(), batch_size=8, epochs=5, verbose=0, callbacks=[grid])
+    names = sorted(path.name for path in (tmp_path / "sheets").iterdir())
+    assert names == ["samples_0002.png", "samples_0004.png"]
+    grid.on_epoch_end(5)
+    sheet = tf.io.decode_png((tmp_path / "sheets" / "samples_0006.png").read_bytes())
+    expected = image_grid(model.sample(4, seed=3).numpy())
+    np.testing.assert_array_equal(sheet, np.round(expected * 255))
+
+
+def test_vectors_have_no_sheet(tmp_path):
+    x = np.zeros([16, 2], np.float32)
+    compiled(small_imle).fit(x, batch_size=8, verbose=0, callbacks=[SampleGrid(tmp_path)])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_in_the_place_of_the_directory(tmp_path):
+    (tmp_path / "sheets").write_text("")
+    model = compiled()
+    with pytest.raises(OSError, match=COMPLAINT):
+        model.fit(blocks(), batch_size=8, verbose=0, callbacks=[SampleGrid(tmp_path / "sheets")])
+    assert model.step.numpy() == 0
+
+
+@pytest.mark.parametrize("arguments", [{"num_samples": 0}, {"num_samples": 1.5}, {"every": 0}])
+def test_bad_arguments(tmp_path, arguments):
+    with pytest.raises((TypeError, ValueError), match=COMPLAINT):
+        SampleGrid(tmp_path, **arguments)

@@ -1,0 +1,75 @@
+"""Training on two replicas is training on one with the joint batch."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+from tests.contract import cases, processes
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """What `workers/replicas.py` writes; devices must be made before TensorFlow starts."""
+    path = tmp_path_factory.mktemp("replicas") / "results.pickle"
+    processes.run("-m", "tests.contract.workers.replicas", path)
+    return pickle.loads(path.read_bytes())
+
+
+def assert_close(a: dict[str, np.ndarray], b: dict[str, np.ndarray], **tolerance: float) -> None:
+    assert a.keys() == b.keys()
+    for name, value in a.items():
+        np.testing.assert_allclose(value, b[name], err_msg=name, **tolerance)
+
+
+@pytest.mark.parametrize("case", **cases.by_name(cases.MODELS))
+def test_a_step_equals_that_of_one_replica_on_the_joint_batch(results, case):
+    alone, mirrored = (results["steps"][case.name][name] for name in ("alone", "mirrored"))
+    assert_close(mirrored["before"], alone["before"], rtol=0, atol=1e-7)
+    assert any(
+        not np.array_equal(alone["after"][name], value) for name, value in alone["before"].items()
+    )
+    assert_close(mirrored["after"], alone["after"], rtol=1e-5, atol=1e-6)
+    assert mirrored["spread"] == 0
+
+
+@pytest.mark.parametrize("case", **cases.by_name(cases.MODELS))
+def test_the_step_is_not_that_of_one_replica_alone(results, case):
+    """A step of twice or half the size would be far outside the tolerance above."""
+    alone = results["steps"][case.name]["alone"]
+    moves = [
+        np.abs(np.float64(alone["after"][name]) - value).max()
+        for name, value in alone["before"].items()
+        if value.dtype == np.float32
+    ]
+    assert max(moves) > 1e-3
+
+
+@pytest.mark.parametrize("case", **cases.by_name(cases.MODELS))
+def test_fit_trains_and_replicas_stay_equal(results, case):
+    fitted = results["fits"][case.name]
+    losses = [values for name, values in fitted["history"].items() if name.endswith("loss")]
+    assert losses and all(np.isfinite(values).all() for values in losses)
+    assert np.isfinite(fitted["samples"]).all()
+    assert fitted["spread"] == 0
+
+
+@pytest.mark.parametrize("case", **cases.by_name(cases.MODELS))
+def test_replicas_draw_different_noise(results, case):
+    stages = results["seeds"][case.name]
+    assert stages
+    for stage in stages:
+        assert len(stage["given"]) == len(stage["noise"]) == 2
+        assert not np.array_equal(*stage["given"])
+        assert not np.isclose(*stage["noise"]).any()
+
+
+@pytest.mark.parametrize("kind", ["row_sgd", "row_adam"])
+def test_rows_that_several_replicas_hold(results, kind):
+    index, rows = results["index"], results["rows"][kind]
+    first, second = index[: len(index) // 2], index[len(index) // 2 :]
+    assert len(set(first)) < len(first) and set(first) & set(second), "no duplicates to test"
+    assert_close(rows["mirrored"]["after"], rows["alone"]["after"], rtol=1e-4, atol=1e-5)
+    assert rows["mirrored"]["spread"] == 0
+    before, after = rows["mirrored"]["before"], rows["mirrored"]["codes"]
+    assert set(np.flatnonzero((before != after).any(axis=1))) == set(index)

@@ -1,0 +1,56 @@
+"""What is saved and loaded trains on as if nothing had happened."""
+
+import keras
+import numpy as np
+import pytest
+
+from tests.contract import cases
+
+
+def equal(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> bool:
+    return [k for k in a if not np.array_equal(a[k], b[k])] == [] and a.keys() == b.keys()
+
+
+@pytest.fixture(scope="module", params=cases.MODELS, ids=lambda case: case.name)
+def saved(request, tmp_path_factory):
+    """A case, a trained model, and the same from its file."""
+    case = request.param
+    model = case.train(case.compiled())
+    path = tmp_path_factory.mktemp(case.name) / "model.keras"
+    model.save(path)
+    keras.utils.set_random_seed(1)
+    return case, model, keras.models.load_model(path)
+
+
+def test_the_next_step_is_the_same(saved):
+    case, model, loaded = saved
+    before = cases.training_state(case, loaded)
+    assert any("iteration" in name and value > 0 for name, value in before.items())
+    assert equal(cases.training_state(case, model), before)
+    pairs = zip(case.batches(model), case.batches(loaded), strict=True)
+    for (_, stage, batch), (_, loaded_stage, _) in pairs:
+        stage.reset_metrics()
+        logs, loaded_logs = stage.train_step(batch), loaded_stage.train_step(batch)
+        for name, value in logs.items():
+            np.testing.assert_allclose(value, loaded_logs[name], rtol=1e-6)
+    after, loaded_after = cases.training_state(case, model), cases.training_state(case, loaded)
+    assert not equal(after, before)
+    for name, value in after.items():
+        np.testing.assert_allclose(value, loaded_after[name], rtol=1e-5, atol=1e-7, err_msg=name)
+
+
+def test_samples_and_weights_are_the_same(saved):
+    _, model, loaded = saved
+    np.testing.assert_array_equal(model.sample(3, seed=4), loaded.sample(3, seed=4))
+    for weight, again in zip(model.weights, loaded.weights, strict=True):
+        np.testing.assert_array_equal(weight.numpy(), again.numpy(), err_msg=weight.path)
+
+
+def test_weights_alone_fill_a_new_model(saved, tmp_path):
+    case, model, _ = saved
+    model.save_weights(tmp_path / "model.weights.h5")
+    keras.utils.set_random_seed(1)
+    again = case.create()
+    assert not np.array_equal(model.sample(3, seed=4), again.sample(3, seed=4))
+    again.load_weights(tmp_path / "model.weights.h5")
+    np.testing.assert_array_equal(model.sample(3, seed=4), again.sample(3, seed=4))

@@ -1,0 +1,43 @@
+"""Training on one batch makes its loss fall, in every mode that `compile` offers."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.contract import cases
+
+FALLING = tuple(case for case in cases.MODELS if case.falls)
+
+
+@pytest.mark.parametrize("case", **cases.by_name(FALLING))
+def test_loss_falls_on_a_fixed_batch(case):
+    for name, stage, batch in case.batches(case.compiled()):
+        step = tf.function(stage.train_step, autograph=False)
+        losses = [float(step(batch)["loss"]) for _ in range(200)]
+        assert np.isfinite(losses).all(), name
+        assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5]), name
+
+
+@pytest.mark.parametrize("case", **cases.by_name(cases.MODELS))
+def test_a_step_compiled_by_xla_is_the_same(case):
+    models = [case.compiled(exact=True, optimizers=cases.descent) for _ in range(2)]
+    pairs = zip(*map(case.batches, models), strict=True)
+    for (_, stage, batch), (_, compiled, _) in pairs:
+        logs = stage.train_step(batch)
+        compiled_logs = tf.function(compiled.train_step, autograph=False, jit_compile=True)(batch)
+        np.testing.assert_allclose(compiled_logs["loss"], logs["loss"], rtol=1e-5)
+    states = [cases.training_state(case, model) for model in models]
+    for name, value in states[0].items():
+        np.testing.assert_allclose(states[1][name], value, rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("case", **cases.by_name(cases.MODELS))
+def test_history_names_every_term(case):
+    model = case.compiled()
+    history = model.fit(case.data(), batch_size=cases.BATCH_SIZE, verbose=0, **case.fit).history
+    for name, (stage, _) in case.stages(model, case.data()).items():
+        prefix = "" if stage is model else f"{name}_"
+        losses = history[f"{prefix}loss"]
+        epochs = case.fit.get(f"{name}_epochs", case.fit["epochs"])
+        assert len(losses) == epochs
+        assert np.isfinite(losses).all()

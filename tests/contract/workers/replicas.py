@@ -1,0 +1,170 @@
+"""Trains every case on two logical CPUs and on one, and writes what came of it.
+
+Usage: python -m tests.contract.workers.replicas RESULTS.pickle
+"""
+
+import pickle
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tests.contract import cases
+from tfgen.core import random
+from tfgen.latent import RowAdam, RowSGD
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+STRATEGY = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+ALONE = tf.distribute.get_strategy()
+
+# Rows 3 and 5 are held by both replicas, row 3 twice by the first.
+INDEX = [3, 3, 5, 1, 5, 0, 3, 7]
+
+
+def split(batch: dict[str, tf.Tensor], strategy: tf.distribute.Strategy) -> Any:
+    """Returns a batch divided among the replicas, in order."""
+    share = cases.BATCH_SIZE // strategy.num_replicas_in_sync
+
+    def part(context: tf.distribute.ReplicaContext) -> dict[str, tf.Tensor]:
+        first = context.replica_id_in_sync_group * share
+        return {name: values[first : first + share] for name, values in batch.items()}
+
+    return strategy.experimental_distribute_values_from_function(part)
+
+
+def step(model: keras.Model, batch: dict[str, tf.Tensor]) -> None:
+    """Does one training step on a batch, divided among the model's replicas."""
+    strategy = model.distribute_strategy
+    if strategy is ALONE:
+        tf.function(model.train_step, autograph=False)(batch)
+        return
+    parts = split(batch, strategy)
+    tf.function(lambda: strategy.run(model.train_step, [parts]), autograph=False)()
+
+
+def one_step(case: cases.ModelCase, strategy: tf.distribute.Strategy) -> dict[str, np.ndarray]:
+    """Returns the state before and after a step of each stage."""
+    with strategy.scope():
+        model = case.compiled(exact=True, optimizers=cases.descent)
+    before = cases.training_state(case, model)
+    for _, stage, batch in case.batches(model):
+        step(stage, batch)
+    after = cases.training_state(case, model)
+    return {"before": before, "after": after, "spread": spread(case, model)}
+
+
+def spread(case: cases.ModelCase, model: keras.Model) -> float:
+    """Returns the largest difference between replicas' copies of a variable.
+
+    Keras leaves the running statistics of batch normalisation to each replica; they are left out.
+    """
+    largest = 0.0
+    for stage, _ in case.stages(model, case.data()).values():
+        own = {
+            id(variable)
+            for layer in stage._flatten_layers()
+            if isinstance(layer, keras.layers.BatchNormalization)
+            for variable in layer.non_trainable_variables
+        }
+        for variable in (v for v in stage.training_state if id(v) not in own):
+            first, *others = model.distribute_strategy.experimental_local_results(variable.value)
+            for other in others:
+                difference = np.abs(np.float64(first.numpy()) - np.float64(other.numpy()))
+                largest = max(largest, float(np.max(difference, initial=0)))
+    return largest
+
+
+def fit(case: cases.ModelCase) -> dict[str, Any]:
+    """Returns the history of a `fit` on two replicas, and what the model can then do."""
+    with STRATEGY.scope():
+        model = case.compiled()
+    history = model.fit(case.data(), batch_size=cases.BATCH_SIZE, verbose=0, **case.fit).history
+    samples = model.sample(3, seed=0).numpy()
+    return {"history": history, "spread": spread(case, model), "samples": samples}
+
+
+def seeds(case: cases.ModelCase) -> list[np.ndarray]:
+    """Returns the seed and the noise that each replica's objective gets in one step."""
+    with STRATEGY.scope():
+        model = case.compiled()
+    found = []
+    for _, stage, batch in case.batches(model):
+        draw = lambda stage=stage: tf.random.stateless_normal(  # noqa: E731
+            [4], random.step_seed(stage.seed, stage.step.value)
+        )
+        given = recorded_seeds(stage, batch)
+        found.append(
+            {
+                "given": given,
+                "noise": [
+                    noise.numpy()
+                    for noise in STRATEGY.experimental_local_results(STRATEGY.run(draw))
+                ],
+            }
+        )
+    return found
+
+
+def recorded_seeds(stage: keras.Model, batch: dict[str, tf.Tensor]) -> list[np.ndarray]:
+    """Returns the seeds with which the replicas of one training step ask for its updates."""
+    given = []
+    updates = stage.updates
+
+    def recorded(x: Any, seed: tf.Tensor, **kwargs: Any) -> Any:
+        given.append(seed.numpy())
+        return updates(x, seed, **kwargs)
+
+    object.__setattr__(stage, "updates", recorded)
+    STRATEGY.run(stage.train_step, [split(batch, STRATEGY)])
+    object.__delattr__(stage, "updates")
+    return given
+
+
+def duplicate_rows(optimizer: Callable, strategy: Any) -> dict[str, np.ndarray]:
+    """Returns the state after steps on batches that hold rows several times."""
+    case = cases.named("glo_sphere")
+    with strategy.scope():
+        model = case.compiled(
+            exact=True,
+            optimizers=lambda g: optimizer() if g == "latents" else cases.descent(g),
+        )
+    before = model.codes.numpy()
+    batch = {"x": tf.gather(case.data(), INDEX), "index": tf.constant(INDEX, tf.int64)}
+    for _ in range(3):
+        step(model, batch)
+    return {
+        "before": before,
+        "after": cases.training_state(case, model),
+        "codes": model.codes.numpy(),
+        "spread": spread(case, model),
+    }
+
+
+def main(path: str) -> None:
+    """Writes the results of all cases."""
+    both = {"alone": ALONE, "mirrored": STRATEGY}
+    optimizers = {"row_sgd": lambda: RowSGD(0.5), "row_adam": lambda: RowAdam(0.1)}
+    results = {
+        "index": INDEX,
+        "steps": {
+            case.name: {name: one_step(case, strategy) for name, strategy in both.items()}
+            for case in cases.MODELS
+        },
+        "fits": {case.name: fit(case) for case in cases.MODELS},
+        "seeds": {case.name: seeds(case) for case in cases.MODELS},
+        "rows": {
+            kind: {name: duplicate_rows(make, strategy) for name, strategy in both.items()}
+            for kind, make in optimizers.items()
+        },
+    }
+    Path(path).write_bytes(pickle.dumps(results))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,54 @@
+"""Trains GLANN with checkpoints, perhaps to be killed, and writes the state it ends with.
+
+Usage: python -m tests.contract.workers.train CHECKPOINTS STATE.pickle [STAGE BATCH]
+
+With a STAGE, "glo" or "imle", the process kills itself after that many batches of it.
+"""
+
+import os
+import pickle
+import signal
+import sys
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from tests.contract import cases
+from tfgen.callbacks import Checkpoint
+
+FIT = {"epochs": 4, "imle_epochs": 5}
+
+
+class Killer(keras.callbacks.Callback):
+    """Kills the process after some batches of a stage, as a machine that fails would."""
+
+    def __init__(self, stage: str, batches: int, here: bool = False) -> None:
+        super().__init__()
+        self.stage, self.batches, self.here = stage, batches, here
+
+    def within(self, stage: str) -> "Killer":
+        return Killer(self.stage, self.batches, here=stage == self.stage)
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        self.batches -= self.here
+        if self.here and self.batches == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main(checkpoints: str, state: str, *kill: str) -> None:
+    """Trains from the last checkpoint to the end, or to death."""
+    tf.config.experimental.enable_op_determinism()  # Threads add up in any order otherwise.
+    case = cases.named("glann")
+    model = case.compiled()
+    callbacks = [Checkpoint(checkpoints)]
+    if kill:
+        callbacks.append(Killer(kill[0], int(kill[1])))
+    case.train(model, callbacks=callbacks, **FIT)
+    trained = cases.training_state(case, model)
+    samples = model.sample(4, seed=0).numpy()
+    Path(state).write_bytes(pickle.dumps({"state": trained, "samples": samples}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

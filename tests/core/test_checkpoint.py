@@ -1,0 +1,199 @@
+"""Checkpoints that are missing, broken, foreign, or cannot be written."""
+
+import errno
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.faults import cut, flip, largest_file
+from tests.small_models import COMPLAINT, blocks, center, position, small_glo
+from tfgen.callbacks import Checkpoint
+from tfgen.core.checkpoint import CheckpointError, check_writable
+from tfgen.latent import RowSGD
+
+DATA = "ckpt-2.data-00000-of-00001"
+INDEX = "ckpt-2.index"
+
+
+def compiled(**kwargs):
+    model = small_glo(**kwargs)
+    model.compile()
+    return model
+
+
+def train(model, directory, epochs):
+    return model.fit(
+        blocks(), batch_size=8, epochs=epochs, verbose=0, callbacks=[Checkpoint(directory)]
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The directory of a run of two epochs, and what its variables were then."""
+    directory = tmp_path_factory.mktemp("run")
+    model = compiled()
+    train(model, directory, 2)
+    return directory, trained(model)
+
+
+def trained(model):
+    """Returns the variables of training; the density of latents is fitted when it has ended."""
+    fitted = {id(variable) for variable in model.prior.weights}
+    return [v.numpy() for v in model.training_state if id(v) not in fitted]
+
+
+@pytest.fixture
+def copy(whole, tmp_path):
+    """Another such directory, to be spoiled."""
+    return Path(shutil.copytree(whole[0], tmp_path / "copy"))
+
+
+def test_only_the_latest_is_kept(whole):
+    assert {path.name for path in whole[0].iterdir()} == {"checkpoint", DATA, INDEX}
+
+
+def test_whole(whole):
+    model = compiled(seed=1)
+    assert Checkpoint(whole[0]).restore(model) == 2
+    for restored, saved in zip(trained(model), whole[1], strict=True):
+        np.testing.assert_array_equal(restored, saved)
+
+
+def test_nothing_there(tmp_path):
+    assert Checkpoint(tmp_path / "new" / "run").restore(compiled()) == 0
+
+
+def test_the_run_was_killed_before_its_first_checkpoint_was_named(copy):
+    """TensorFlow writes the list of checkpoints last."""
+    (copy / "checkpoint").unlink()
+    assert Checkpoint(copy).restore(compiled()) == 0
+
+
+FAULTS = {
+    "no data": lambda run: (run / DATA).unlink(),
+    "no index": lambda run: (run / INDEX).unlink(),
+    "neither": lambda run: [(run / name).unlink() for name in (DATA, INDEX)],
+    "half of the data": lambda run: cut(run / DATA, 200),
+    "all data but a byte": lambda run: cut(run / DATA, -1),
+    "empty data": lambda run: cut(run / DATA, 0),
+    "half of the index": lambda run: cut(run / INDEX, 100),
+    "empty index": lambda run: cut(run / INDEX, 0),
+    "a changed bit": lambda run: flip(run / DATA, 100),
+    "an empty list": lambda run: cut(run / "checkpoint", 0),
+    "a cut list": lambda run: cut(run / "checkpoint", 10),
+    "a foreign list": lambda run: (run / "checkpoint").write_text("epochs: 3"),
+}
+
+
+@pytest.mark.parametrize("spoil", FAULTS.values(), ids=FAULTS)
+def test_missing_or_truncated(copy, spoil):
+    spoil(copy)
+    before = sorted(path.name for path in copy.iterdir())
+    with pytest.raises(CheckpointError, match=COMPLAINT) as error:
+        train(compiled(), copy, 3)
+    assert str(copy) in str(error.value)
+    assert sorted(path.name for path in copy.iterdir()) == before
+
+
+def another_optimizer():
+    model = small_glo()
+    model.compile(generator_optimizer="sgd")
+    return model
+
+
+def another_row_optimizer():
+    model = small_glo()
+    model.compile(latents_optimizer=RowSGD())
+    return model
+
+
+FOREIGN = {
+    "another class": center,
+    "more examples": lambda: compiled(num_examples=17),
+    "fewer latents": lambda: compiled(latent_dim=2),
+    "another optimizer": another_optimizer,
+    "another row optimizer": another_row_optimizer,
+}
+
+
+@pytest.mark.parametrize("create", FOREIGN.values(), ids=FOREIGN)
+def test_foreign(whole, create):
+    with pytest.raises(CheckpointError, match=COMPLAINT) as error:
+        Checkpoint(whole[0]).restore(create())
+    assert str(whole[0] / "ckpt-2") in str(error.value)
+
+
+def test_a_file_in_the_place_of_the_directory(tmp_path):
+    path = tmp_path / "run"
+    path.write_text("")
+    model = compiled()
+    for directory in (path, path / "inside"):
+        with pytest.raises(OSError, match=COMPLAINT) as error:
+            train(model, directory, 1)
+        assert error.value.filename == str(directory)
+    assert model.step.numpy() == 0
+
+
+def test_a_full_disk_is_seen_before_training(tmp_path, monkeypatch):
+    def full(path, content):
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    model = compiled()
+    with pytest.raises(OSError, match=f"{COMPLAINT}No space left") as error:
+        train(model, tmp_path, 1)
+    assert error.value.errno == errno.ENOSPC
+    assert model.step.numpy() == 0 and not list(tmp_path.iterdir())
+
+
+def test_writable_directory_is_left_empty(tmp_path):
+    check_writable(tmp_path / "a" / "b")
+    assert not list((tmp_path / "a" / "b").iterdir())
+
+
+def test_the_disk_fills_up_while_training(tmp_path):
+    start = tuple(np.linspace(0, 1, 20_000, dtype=np.float32))  # 80 kB.
+    data = tf.data.Dataset.from_tensor_slices({"x": np.ones([2, 1, 20_000], np.float32)})
+    model = center(start)
+    model.fit(data, epochs=1, verbose=0, callbacks=[Checkpoint(tmp_path)])
+    saved = position(model)
+    with largest_file(50_000), pytest.raises((OSError, tf.errors.OpError)):
+        model.fit(data, epochs=2, verbose=0, callbacks=[Checkpoint(tmp_path)])
+    again = center(start)
+    assert Checkpoint(tmp_path).restore(again) == 1
+    np.testing.assert_array_equal(position(again), saved)
+    # There is space again: the run goes on.
+    again.fit(data, epochs=2, verbose=0, callbacks=[Checkpoint(tmp_path)])
+    assert Checkpoint(tmp_path).restore(center(start)) == 2
+
+
+@pytest.mark.parametrize("every", [0, -1, 1.5])
+def test_bad_interval(tmp_path, every):
+    with pytest.raises((TypeError, ValueError), match=f"`every`.*{COMPLAINT[9:]}"):
+        Checkpoint(tmp_path, every)
+
+
+def test_interval_and_last_epoch(tmp_path):
+    class Saved(keras.callbacks.Callback):
+        epochs = []
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.epochs.append([path.stem for path in tmp_path.glob("*.index")])
+
+    center().fit(
+        tf.data.Dataset.from_tensors({"x": np.ones([1, 2], np.float32)}),
+        epochs=5,
+        verbose=0,
+        callbacks=[Checkpoint(tmp_path, every=2), Saved()],
+    )
+    assert Saved.epochs == [[], ["ckpt-2"], ["ckpt-2"], ["ckpt-4"], ["ckpt-5"]]
+
+
+def test_stages_have_directories_of_their_own(tmp_path):
+    stage = Checkpoint(tmp_path, every=3).within("glo")
+    assert (stage.directory, stage.every) == (tmp_path / "glo", 3)

@@ -1,0 +1,120 @@
+"""Training that meets NaN or infinity stops, says where, and leaves what came before unharmed."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.small_models import blocks, center, position, small_glo
+from tfgen.callbacks import Checkpoint
+from tfgen.core.model import NonFiniteError
+
+BATCHES = np.arange(1, 13, dtype=np.float32).reshape(6, 1, 2) / 4  # Six of one example.
+
+
+def batches_with(value, batch):
+    x = BATCHES.copy()
+    x[batch, 0, 1] = value
+    return tf.data.Dataset.from_tensor_slices({"x": x})
+
+
+def trained_on(num_batches, **kwargs):
+    """Returns where the first batches alone lead."""
+    model = center(**kwargs)
+    for x in BATCHES[:num_batches]:
+        model.train_step({"x": tf.constant(x)})
+    return position(model)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("eagerly", [False, True], ids=["graph", "eager"])
+def test_data(value, eagerly):
+    model = center()
+    model.compile(run_eagerly=eagerly)
+    with pytest.raises(NonFiniteError, match="in the data at epoch 1, batch 3"):
+        model.fit(batches_with(value, 2), epochs=2, verbose=0)
+    np.testing.assert_allclose(position(model), trained_on(2), rtol=1e-6)
+    assert model.step.numpy() == 2 == model.point_optimizer.iterations.numpy()
+
+
+@pytest.mark.parametrize("value", [-1.0, 0.0])
+def test_loss(value):
+    """Of finite data: the logarithm of a negative number is NaN, that of zero -infinity."""
+    model = center((1.0, 1.0), logarithm=True)
+    with pytest.raises(NonFiniteError, match="in the loss at epoch 1, batch 3"):
+        model.fit(batches_with(value, 2), verbose=0)
+    np.testing.assert_allclose(
+        position(model), trained_on(2, start=(1.0, 1.0), logarithm=True), rtol=1e-6
+    )
+    assert model.step.numpy() == 2 == model.point_optimizer.iterations.numpy()
+
+
+def test_a_later_epoch():
+    data = batches_with(np.nan, 4).repeat()
+    with pytest.raises(NonFiniteError, match="at epoch 2, batch 2"):
+        center().fit(data, epochs=3, steps_per_epoch=3, verbose=0)
+
+
+def test_batches_that_are_executed_together():
+    model = center()
+    model.compile(steps_per_execution=2)
+    with pytest.raises(NonFiniteError, match="at epoch 1, batches 3 to 4"):
+        model.fit(batches_with(np.nan, 3), verbose=0)
+
+
+@pytest.mark.parametrize("logarithm, value", [(False, np.nan), (True, -1.0)], ids=["data", "loss"])
+@pytest.mark.parametrize("jit", [False, True], ids=["graph", "xla"])
+def test_the_last_checkpoint_stays(tmp_path, jit, logarithm, value):
+    start = (1.0, 1.0)
+    model = center(start, logarithm=logarithm)
+    model.compile(jit_compile=jit)
+    data = batches_with(value, 4)  # The second of the second epoch.
+    with pytest.raises(NonFiniteError, match="at epoch 2, batch 2.*checkpoint is unharmed"):
+        model.fit(
+            data.repeat(),
+            epochs=3,
+            steps_per_epoch=3,
+            verbose=0,
+            callbacks=[Checkpoint(tmp_path)],
+        )
+    again = center(start, logarithm=logarithm)
+    assert Checkpoint(tmp_path).restore(again) == 1
+    expected = trained_on(3, start=start, logarithm=logarithm)
+    np.testing.assert_allclose(position(again), expected, rtol=1e-6)
+    assert again.step.numpy() == 3
+
+
+def test_training_goes_on_from_the_checkpoint(tmp_path):
+    model = center()
+    fit = {"epochs": 2, "steps_per_epoch": 3, "verbose": 0, "callbacks": [Checkpoint(tmp_path)]}
+    with pytest.raises(NonFiniteError):
+        model.fit(batches_with(np.nan, 4), **fit)
+    repaired = tf.data.Dataset.from_tensor_slices({"x": BATCHES[3:]})
+    model.fit(repaired, **fit)
+    np.testing.assert_allclose(position(model), trained_on(6), rtol=1e-6)
+
+
+def test_a_table_and_batch_normalisation_are_unharmed():
+    """Moments that a NaN gets into stay NaN."""
+    images = blocks()
+    images[9] = np.nan
+    data = tf.data.Dataset.from_tensor_slices({"x": images, "index": np.arange(16)}).batch(4)
+    model = small_glo(loss=_normalised_difference())
+    model.compile()
+    with pytest.raises(NonFiniteError, match="in the data at epoch 1, batch 3"):
+        model.fit(data, verbose=0)
+    assert all(np.isfinite(variable).all() for variable in model.training_state)
+
+
+def _normalised_difference():
+    norm = keras.layers.BatchNormalization()
+    norm.build((None, 4, 4, 1))
+    return lambda x, y: tf.reduce_sum((x - norm(y, training=True)) ** 2, [1, 2, 3])
+
+
+def test_other_failures_are_not_taken_for_it():
+    data = tf.data.Dataset.from_tensor_slices({"x": blocks(), "index": np.arange(16) + 3})
+    model = small_glo()
+    model.compile()
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"Expected latent.* in \[0, 16\)"):
+        model.fit(data.batch(4), verbose=0)

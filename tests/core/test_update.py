@@ -1,0 +1,136 @@
+"""One update against steps worked out by hand."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.small_models import Point, small_glo
+from tfgen.core.update import Update, apply_update, mean_terms
+from tfgen.latent import LatentTable, RowSGD
+
+SGD, LossScale = keras.optimizers.SGD, keras.optimizers.LossScaleOptimizer
+
+
+def built(optimizer, group):
+    optimizer.build(group.trainable_variables)
+    return optimizer
+
+
+def product(x, a, b):
+    """Returns an update of the mean of x * a * b, for groups a and b of one number each."""
+    return Update("loss", lambda: {"loss": x * a.value.value[0] * b.value.value[0]}, ("a", "b"))
+
+
+def test_one_gradient_serves_two_groups():
+    a, b = Point([2.0]), Point([5.0])
+    optimizers = [built(SGD(0.1), a), built(SGD(0.01), b)]
+    terms = apply_update(product(tf.constant([1.0, 3.0]), a, b), [a, b], optimizers)
+    # The loss is 2ab: its slopes are 2b = 10 and 2a = 4, both taken before either moves.
+    assert terms["loss"].numpy() == pytest.approx(20)
+    assert position_of(a) == pytest.approx(2 - 0.1 * 10)
+    assert position_of(b) == pytest.approx(5 - 0.01 * 4)
+
+
+def position_of(group):
+    return group.value.numpy()[0]
+
+
+def test_the_loss_is_divided_by_the_number_of_replicas(monkeypatch):
+    a, b = Point([2.0]), Point([5.0])
+    optimizers = [built(SGD(0.1), a), built(SGD(0.01), b)]
+
+    class FourReplicas:
+        num_replicas_in_sync = 4
+
+    update = product(tf.constant([1.0, 3.0]), a, b)
+    monkeypatch.setattr(tf.distribute, "get_strategy", FourReplicas)
+    terms = apply_update(update, [a, b], optimizers)
+    assert terms["loss"].numpy() == pytest.approx(20)
+    assert position_of(a) == pytest.approx(2 - 0.1 * 10 / 4)
+    assert position_of(b) == pytest.approx(5 - 0.01 * 4 / 4)
+
+
+def test_the_loss_is_a_mean_over_the_batch():
+    def moved(copies):
+        a, b = Point([2.0]), Point([5.0])
+        x = tf.constant([1.0, 3.0] * copies)
+        apply_update(product(x, a, b), [a, b], [built(SGD(0.1), a), built(SGD(0.01), b)])
+        return position_of(a), position_of(b)
+
+    assert moved(1) == pytest.approx(moved(5))
+
+
+@pytest.mark.parametrize(
+    "name, expected",
+    [("loss", {"loss": 2, "kl": 0.5}), ("critic", {"critic": 2, "critic_kl": 0.5})],
+)
+def test_terms_are_means_named_by_their_update(name, expected):
+    terms = {"loss": tf.constant([1.0, 3.0]), "kl": tf.constant([0.25, 0.75], tf.float16)}
+    means = mean_terms(Update(name, lambda: terms, ()))
+    assert {key: value.numpy() for key, value in means.items()} == expected
+    assert all(value.dtype == tf.float32 for value in means.values())
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("wrap", [lambda f: f, tf.function], ids=["eager", "graph"])
+def test_a_loss_that_is_not_finite_moves_nothing(value, wrap):
+    a, b = Point([2.0]), Point([5.0])
+    optimizers = [built(keras.optimizers.Adam(0.1), group) for group in (a, b)]
+    before = [v.numpy().copy() for o in optimizers for v in o.variables]
+    update = product(tf.constant([1.0, value]), a, b)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Expected finite .* the loss"):
+        wrap(lambda: apply_update(update, [a, b], optimizers))()
+    assert position_of(a) == 2 and position_of(b) == 5
+    after = [v.numpy() for o in optimizers for v in o.variables]
+    assert all(np.array_equal(x, y) for x, y in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("scales", [(2.0**10, 2.0**3), (4.0, 2.0**12), (8.0, None), (None, 8.0)])
+def test_each_optimizer_gets_the_gradient_that_its_loss_scale_expects(scales):
+    """Also for a table, whose gradient is a tf.IndexedSlices."""
+
+    def optimizer(inner, scale, group):
+        inner = inner if scale is None else LossScale(inner, initial_scale=scale)
+        return built(inner, group)
+
+    weights = Point([2.0])
+    table = LatentTable(4, 1, space=tf.identity)
+    table.assign([[1.0], [2.0], [3.0], [4.0]])
+    index = tf.constant([1, 3, 3])
+
+    def terms():
+        return {"loss": weights.value.value[0] * table(index)[:, 0]}
+
+    optimizers = [optimizer(SGD(0.5), scales[0], weights), optimizer(RowSGD(3.0), scales[1], table)]
+    apply_update(Update("loss", terms, ("weights", "table")), [weights, table], optimizers)
+    # The loss is w (z1 + 2 z3) / 3: the slopes are 10/3, 2/3 for row 1, and 4/3 for row 3.
+    assert position_of(weights) == pytest.approx(2 - 0.5 * 10 / 3)
+    np.testing.assert_allclose(table.codes.numpy()[:, 0], [1, 0, 3, 0], atol=1e-6)
+
+
+@pytest.fixture
+def float16():
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    yield
+    keras.config.set_dtype_policy(before)
+
+
+def test_float16_step_does_not_depend_on_the_loss_scales(float16):
+    def stepped(*scales):
+        keras.utils.set_random_seed(0)
+        model = small_glo()
+        model.compile(generator_optimizer=SGD(0.5), latents_optimizer=RowSGD(0.5))
+        optimizers = model.generator_optimizer, model.latents_optimizer
+        for optimizer, scale in zip(optimizers, scales, strict=True):
+            assert isinstance(optimizer, LossScale)
+            optimizer.dynamic_scale.assign(scale)
+        before = model.codes.numpy().copy()
+        x = np.random.default_rng(0).random((4, 4, 4, 1)).astype(np.float32)
+        model.train_step({"x": tf.constant(x), "index": tf.constant([0, 1, 2, 2])})
+        assert np.any(model.codes.numpy() != before, axis=1).tolist() == [True] * 3 + [False] * 13
+        return model.get_weights()
+
+    for a, b in zip(stepped(2.0**8, 2.0**8), stepped(2.0**8, 2.0**3), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)

@@ -1,0 +1,174 @@
+"""The runner from the outside: what a shell sees."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import tfgen  # noqa: F401  (registers what the .keras files hold)
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "examples" / "train_glann.py"
+SMALL = [
+    "--num_examples=200",
+    "--epochs=2",
+    "--imle_epochs=2",
+    "--latent_dim=8",
+    "--noise_dim=8",
+    "--mixture_components=4",
+    "--num_scored=100",
+    "--verbose=2",
+]
+ARTIFACTS = [
+    "samples.png",
+    "interpolation.png",
+    "metrics.json",
+    "history.csv",
+    "model.keras",
+    "serving/1/saved_model.pb",
+    "serving/1/assets.extra/model_card.json",
+]
+
+
+def command(workdir, *flags):
+    return [sys.executable, str(SCRIPT), f"--workdir={workdir}", *flags]
+
+
+def run(workdir, *flags, **environment):
+    return subprocess.run(
+        command(workdir, *flags),
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
+        timeout=600,
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("runs") / "glann"
+    done = run(workdir, *SMALL)
+    assert done.returncode == 0, done.stderr
+    return workdir, done.stdout
+
+
+def test_it_writes_all_that_it_promises(finished):
+    workdir, _ = finished
+    assert [name for name in ARTIFACTS if not (workdir / name).is_file()] == []
+
+
+def test_it_prints_the_table_and_how_to_call_the_export(finished):
+    _, printed = finished
+    for row in ("train_vs_heldout", "reconstruction", "glo_gaussian", "glo_mixture", "glann"):
+        assert f"\n{row}" in printed
+    assert "FID in classifier[64], 100 images against 100 of digits's split 'test'" in printed
+    assert "curl -s localhost:8501/v1/models/glann:predict" in printed
+
+
+def test_metrics_json_holds_the_scores_and_their_protocol(finished):
+    workdir, _ = finished
+    report = json.loads((workdir / "metrics.json").read_text())
+    kinds = {"train_vs_heldout", "reconstruction", "glo_gaussian", "glo_mixture", "glann"}
+    assert set(report["fid"]) == kinds == set(report["protocol"])
+    for kind, (score,) in report["protocol"].items():
+        assert score["value"] == report["fid"][kind] > 0
+        assert (score["num_real"], score["num_fake"]) == (100, 100)
+        assert score["extractor"] == "classifier[64]"
+
+
+def test_history_has_a_line_for_each_term_and_epoch(finished):
+    workdir, _ = finished
+    lines = (workdir / "history.csv").read_text().splitlines()
+    assert lines[0] == "stage,epoch,term,value"
+    stages = [line.split(",")[:3] for line in lines[1:]]
+    for stage in ("glo", "imle"):
+        for epoch in ("1", "2"):
+            assert [stage, epoch, "loss"] in stages
+
+
+def test_a_second_run_says_that_it_is_finished(finished):
+    workdir, _ = finished
+    again = run(workdir, *SMALL)
+    assert again.returncode == 0
+    assert "is finished" in again.stdout
+
+
+def test_another_run_in_the_same_place_is_refused(finished):
+    workdir, _ = finished
+    other = run(workdir, *SMALL, "--seed=1")
+    assert other.returncode != 0
+    assert "other values of seed" in other.stderr + other.stdout
+
+
+def test_a_run_killed_at_any_moment_ends_with_the_same_weights(finished, tmp_path):
+    """Kills the run as soon as each of the files appears, then lets it end."""
+    workdir, _ = finished
+    killed = tmp_path / "glann"
+    moments = [
+        "perceptual.keras",
+        "checkpoints/glo/checkpoint",
+        "checkpoints/imle/checkpoint",
+        "model.keras",
+    ]
+    for moment in moments:
+        kill_when(killed / moment, command(killed, *SMALL))
+    done = run(killed, *SMALL)
+    assert done.returncode == 0, done.stderr
+    assert [name for name in ARTIFACTS if not (killed / name).is_file()] == []
+    assert sorted(p.name for p in (killed / "serving").iterdir()) == ["1"]
+    models = [keras.models.load_model(folder / "model.keras") for folder in (workdir, killed)]
+    for expected, found in zip(*(model.weights for model in models), strict=True):
+        np.testing.assert_array_equal(expected.numpy(), found.numpy(), expected.path)
+    reports = [json.loads((f / "metrics.json").read_text())["fid"] for f in (workdir, killed)]
+    assert reports[0] == reports[1]
+
+
+def kill_when(path, arguments):
+    """Starts a process and kills it, with SIGKILL, as soon as a file exists."""
+    quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    with subprocess.Popen(
+        arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=quiet
+    ) as process:
+        deadline = time.monotonic() + 300
+        while not path.exists():
+            assert process.poll() is None, process.stderr.read().decode()
+            assert time.monotonic() < deadline, f"{path} did not appear"
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (["--dataset=no_such_data"], "no_such_data"),
+        (["--num_examples=10"], "128"),
+        (["--features=inception"], "--inception_weights"),
+        (["--features=nowhere.keras"], "nowhere.keras"),
+        (["surplus"], "surplus"),
+    ],
+)
+def test_bad_flags_are_named(tmp_path, flags, message):
+    failed = run(tmp_path / "run", *SMALL, "--batch_size=128", *flags)
+    assert failed.returncode != 0
+    assert message in failed.stderr + failed.stdout
+
+
+def test_a_workdir_that_is_a_file_is_named(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("")
+    failed = run(path, *SMALL)
+    assert failed.returncode != 0
+    assert str(path) in failed.stderr
+
+
+def test_help_names_the_shared_flags(tmp_path):
+    shown = run(tmp_path, "--help").stdout
+    for flag in ("--dataset", "--workdir", "--[no]overwrite", "--strategy", "--features"):
+        assert flag in shown

@@ -1,0 +1,131 @@
+"""GLANN: two stages that must fit, one after the other."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.small_models import COMPLAINT, blocks, small_glo, small_imle
+from tfgen.callbacks import ResetOptimizers, SampleGrid
+from tfgen.latent import GLANN, RowAdam
+
+
+def glann(**kwargs):
+    model = GLANN(small_glo(), small_imle(dim=3, **kwargs))
+    model.compile(
+        generator_optimizer=keras.optimizers.Adam(0.03),
+        latents_optimizer=RowAdam(0.1),
+        imle_optimizer=keras.optimizers.Adam(0.03),
+    )
+    return model
+
+
+@pytest.fixture(scope="module")
+def trained():
+    keras.utils.set_random_seed(0)
+    model = glann()
+    model.history = model.fit(blocks(), batch_size=8, epochs=30, imle_epochs=40, verbose=0).history
+    return model
+
+
+def test_both_stages_learn(trained):
+    assert set(trained.history) == {"glo_loss", "imle_loss"}
+    assert len(trained.history["glo_loss"]) == 30 and len(trained.history["imle_loss"]) == 40
+    for losses in trained.history.values():
+        assert losses[-1] < 0.5 * losses[0]
+
+
+def test_the_second_stage_learns_the_latents_of_the_first(trained):
+    """Each learned latent has a sample nearby."""
+    samples = trained.imle.sample(500, seed=0).numpy()
+    gaps = np.linalg.norm(trained.glo.codes[:, None] - samples, axis=-1).min(1)
+    assert gaps.max() < 0.5
+
+
+def test_a_sample_is_the_first_stage_after_the_second(trained):
+    seeds = tf.constant([[1, 2], [3, 4]])
+    expected = trained.glo.decode(trained.imle.sample_rows(seeds))
+    np.testing.assert_allclose(trained.sample_rows(seeds), expected, rtol=1e-6)
+
+
+def test_the_other_verbs_are_those_of_the_first_stage(trained):
+    x = blocks(2)
+    for mine, its in zip(trained.encode(x), trained.glo.encode(x), strict=True):
+        np.testing.assert_array_equal(mine, its)
+    np.testing.assert_array_equal(trained.reconstruct(x), trained.glo.reconstruct(x))
+    z = trained.glo.codes[:2]
+    np.testing.assert_array_equal(trained.decode(z), trained.glo.decode(z))
+    assert (trained.event_shape, trained.latent_dim) == ((4, 4, 1), 3)
+
+
+def test_callbacks_see_the_model_of_their_stage(tmp_path):
+    seen = []
+
+    class Watch(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            seen.append((type(self.model).__name__, epoch))
+
+    model = glann()
+    model.fit(blocks(), batch_size=8, epochs=2, imle_epochs=1, verbose=0, callbacks=[Watch()])
+    assert seen == [("GLO", 0), ("GLO", 1), ("IMLE", 0)]
+
+
+def test_stages_that_do_not_fit():
+    with pytest.raises(ValueError, match=r"shape \(3,\). Received: \(2,\)"):
+        GLANN(small_glo(), small_imle(dim=2))
+    with pytest.raises(ValueError, match="IMLE of 16 examples. Received: 15"):
+        GLANN(small_glo(), small_imle(15, dim=3))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"imle_batch_size": 0},
+        {"imle_batch_size": 13},  # A round has twelve.
+        {"imle_batch_size": 2.5},
+        {"imle_epochs": -1},
+        {"imle_epochs": 1.5},
+        {"batch_size": 17},
+    ],
+    ids=str,
+)
+def test_bad_arguments_are_seen_before_the_first_stage(arguments):
+    model = glann(subset_size=12)
+    with pytest.raises((TypeError, ValueError), match=COMPLAINT):
+        model.fit(blocks(), **({"batch_size": 8, "verbose": 0} | arguments))
+    assert model.glo.step.numpy() == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"imle_optimizer": "adan"}, {"latents_optimizer": "adam"}, {"optimizer": "adam"}],
+    ids=str,
+)
+def test_bad_optimizer(arguments):
+    with pytest.raises((TypeError, ValueError), match=COMPLAINT):
+        GLANN(small_glo(), small_imle(dim=3)).compile(**arguments)
+
+
+def test_bad_data():
+    with pytest.raises(ValueError, match=COMPLAINT):
+        glann().fit(blocks(8), batch_size=4)
+
+
+def test_fit_before_compile():
+    with pytest.raises(ValueError, match="compile"):
+        GLANN(small_glo(), small_imle(dim=3)).fit(blocks(), batch_size=8)
+
+
+def test_sheets_of_the_stage_whose_samples_are_images(tmp_path):
+    grid = SampleGrid(tmp_path, num_samples=4)
+    glann().fit(blocks(), batch_size=8, epochs=2, imle_epochs=3, verbose=0, callbacks=[grid])
+    assert {path.name for path in tmp_path.iterdir()} == {"samples_0001.png", "samples_0002.png"}
+
+
+def test_optimizers_of_one_stage_are_begun_anew():
+    model = glann()
+    reset = ResetOptimizers({"generator": 0.5, "latents": 0.25}, halve_every=1, stage="glo")
+    model.fit(blocks(), batch_size=8, epochs=2, imle_epochs=1, verbose=0, callbacks=[reset])
+    assert float(model.glo.generator_optimizer.learning_rate) == 0.25
+    assert float(model.glo.latents_optimizer.learning_rate) == 0.125
+    assert float(model.imle.generator_optimizer.learning_rate) == pytest.approx(0.03)

@@ -1,0 +1,350 @@
+"""GLO: what training and encoding do to latents, and what they refuse."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.small_models import COMPLAINT, blocks, small_glo
+from tfgen.core.examples import Examples
+from tfgen.core.paths import linear, spherical
+from tfgen.distributions import Gaussian, GaussianMixture
+from tfgen.latent import GLO, Ball, PrincipalComponents, RowAdam, RowSGD, Sphere
+from tfgen.losses import AbsoluteError, LaplacianPyramid
+from tfgen.networks import MLP
+
+
+def compiled(**kwargs):
+    model = small_glo(**kwargs)
+    model.compile(generator_optimizer=keras.optimizers.Adam(0.03), latents_optimizer=RowAdam(0.1))
+    return model
+
+
+def images_of(model, count=6):
+    """Returns images that the generator can make, and their latents."""
+    z = model.space(np.random.default_rng(3).normal(size=[count, 3]).astype(np.float32))
+    return model.decode(z), z
+
+
+@pytest.fixture(scope="module")
+def trained():
+    keras.utils.set_random_seed(0)
+    model = compiled(encode_steps=100, encode_restarts=3)
+    model.history = model.fit(blocks(), batch_size=8, epochs=40, verbose=0).history["loss"]
+    return model
+
+
+def test_reconstruction_improves(trained):
+    assert trained.history[-1] < 0.2 * trained.history[0]
+    rebuilt = trained.decode(trained.codes)
+    assert np.abs(rebuilt - blocks()).mean() < np.abs(blocks().mean(0) - blocks()).mean()
+
+
+def test_images_alike_end_with_latents_alike(trained):
+    codes = trained.codes.numpy().reshape(4, 4, 3)  # Every fourth image is the same.
+    within = np.linalg.norm(codes - codes.mean(0), axis=-1).mean()
+    between = np.linalg.norm(codes.mean(0) - codes.mean((0, 1)), axis=-1).mean()
+    assert within < between
+
+
+@pytest.mark.parametrize(
+    "space, optimizer", [(Sphere(2.0), RowAdam(0.5)), (Ball(0.3), RowSGD(0.5)), (Ball(0.3), None)]
+)
+def test_latents_stay_in_their_space_after_each_step(space, optimizer):
+    norms = []
+
+    class Watch(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            norms.append(np.linalg.norm(self.model.codes, axis=1))
+
+    model = small_glo(space=space, initial_std=0.2)
+    model.compile(latents_optimizer=optimizer)
+    model.fit(blocks(), batch_size=4, epochs=2, verbose=0, callbacks=[Watch()])
+    assert len(norms) == 8
+    if isinstance(space, Sphere):
+        np.testing.assert_allclose(norms, 2.0, rtol=1e-5)
+    else:
+        assert np.max(norms) <= 0.3 * (1 + 1e-5)
+
+
+def test_a_step_moves_the_rows_of_its_batch_alone():
+    model = compiled()
+    before = model.codes.numpy()
+    model.train_step({"x": tf.constant(blocks()[:3]), "index": tf.constant([5, 0, 9])})
+    moved = np.any(model.codes.numpy() != before, axis=1)
+    assert np.flatnonzero(moved).tolist() == [0, 5, 9]
+
+
+def test_objective_is_the_loss_of_decoded_latents():
+    model = compiled(loss=AbsoluteError())
+    index = tf.constant([3, 1])
+    terms = model.objective({"x": blocks()[:2], "index": index}, tf.constant([0, 0]), True)
+    rebuilt = model.generator(tf.gather(model.codes, index))
+    np.testing.assert_allclose(
+        terms["loss"], np.abs(blocks()[:2] - rebuilt).mean((1, 2, 3)), rtol=1e-5
+    )
+
+
+def test_latent_noise_is_for_training_and_of_the_seed():
+    model, quiet = small_glo(latent_noise=0.3), small_glo()
+    quiet.set_weights(model.get_weights())
+    batch = {"x": blocks()[:4], "index": tf.range(4)}
+
+    def loss(model, seed, training):
+        return model.objective(batch, tf.constant([seed, 0]), training)["loss"].numpy().tolist()
+
+    assert loss(model, 1, True) == loss(model, 1, True) != loss(model, 2, True)
+    assert loss(model, 1, False) == loss(quiet, 1, False) == loss(quiet, 1, True)
+    assert loss(model, 1, True) != loss(model, 1, False)
+
+
+def test_encode_finds_what_the_generator_makes(trained):
+    x, _ = images_of(trained)
+    encoding = trained.encode(x)
+    spread = AbsoluteError()(x, tf.repeat(tf.reduce_mean(x, 0, keepdims=True), len(x), 0))
+    assert encoding.distance.numpy().max() < 1e-2 * trained.loss(x, 0 * x).numpy().min()
+    assert AbsoluteError()(x, trained.reconstruct(x)).numpy().max() < 0.1 * spread.numpy().max()
+
+
+def test_distance_is_that_of_the_reconstruction(trained):
+    x = tf.constant(np.random.default_rng(0).random((5, 4, 4, 1)), tf.float32)
+    z, distance = trained.encode(x)
+    np.testing.assert_allclose(trained.loss(x, trained.decode(z)), distance, rtol=1e-4)
+    np.testing.assert_allclose(trained.decode(z), trained.reconstruct(x), rtol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(z, axis=1), 1, rtol=1e-5)
+
+
+def test_encode_keeps_the_best_of_its_starting_points(trained, monkeypatch):
+    steps = 5  # More would lead from all starts to one end.
+    monkeypatch.setattr(trained, "encode_steps", steps)
+    x, _ = images_of(trained)
+    together = trained.encode(x)
+    starts = [tf.repeat(start[None], len(x), 0) for start in trained._starting_points(3)]
+    alone = [trained._descend(x, start, steps) for start in starts]
+    distances = np.stack([encoding.distance for encoding in alone])
+    assert len(set(distances.argmin(0))) > 1
+    np.testing.assert_allclose(together.distance, distances.min(0), rtol=1e-3)
+    best = np.stack([encoding.z for encoding in alone])[distances.argmin(0), range(len(x))]
+    np.testing.assert_allclose(together.z, best, rtol=1e-3, atol=1e-4)
+
+
+def test_more_steps_come_nearer(trained, monkeypatch):
+    x, _ = images_of(trained)
+    means = []
+    for steps in (1, 8, 100):
+        monkeypatch.setattr(trained, "encode_steps", steps)
+        means.append(trained.encode(x).distance.numpy().mean())
+    assert means[0] > means[1] > means[2]
+
+
+def test_encoding_of_an_image_does_not_depend_on_its_batch(trained):
+    x = np.random.default_rng(1).random((3, 4, 4, 1)).astype(np.float32)
+    together, alone = trained.encode(x), trained.encode(x[1:2])
+    np.testing.assert_allclose(together.z[1], alone.z[0], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(together.distance[1], alone.distance[0], rtol=1e-4)
+
+
+def test_encode_moves_no_variable(trained):
+    before = [variable.numpy() for variable in trained.training_state]
+    trained.encode(blocks(2))
+    for variable, old in zip(trained.training_state, before, strict=True):
+        np.testing.assert_array_equal(variable, old)
+
+
+def test_encode_refuses_what_is_not_finite(trained):
+    with pytest.raises(ValueError, match="Expected finite x"):
+        trained.encode(np.full([2, 4, 4, 1], np.nan, np.float32))
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 4, 3), (2, 4, 5, 1), (4, 4, 1), (2, 16)])
+def test_encode_refuses_other_shapes(trained, shape):
+    with pytest.raises(ValueError, match=COMPLAINT):
+        trained.encode(tf.zeros(shape))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, bool])
+def test_encode_refuses_what_are_no_floats(trained, dtype):
+    """Bytes would be taken for numbers up to 255."""
+    with pytest.raises(TypeError, match=COMPLAINT):
+        trained.encode(np.ones([2, 4, 4, 1], dtype))
+
+
+@pytest.mark.parametrize("path", [linear, spherical])
+def test_interpolation_begins_and_ends_at_its_ends(trained, path):
+    start, end = trained.codes[:2], trained.codes[4:6] * 0.5
+    points = trained.interpolate(start, end, num_points=5, path=path)
+    assert points.shape == (2, 5, 4, 4, 1)
+    np.testing.assert_allclose(points[:, 0], trained.decode(start), rtol=1e-4)
+    np.testing.assert_allclose(points[:, -1], trained.decode(end), rtol=1e-4)
+    middle = trained.decode(path(start, end, tf.constant([0.5]))[:, 0])
+    np.testing.assert_allclose(points[:, 2], middle, rtol=1e-4)
+
+
+def test_latent_arithmetic(trained):
+    a, b, c = trained.codes[:2], trained.codes[2:4], trained.codes[4:6]
+    np.testing.assert_allclose(trained.latent_arithmetic(a, b, b), trained.decode(a), rtol=1e-4)
+    np.testing.assert_allclose(
+        trained.latent_arithmetic(a, b, c), trained.decode(a - b + c), rtol=1e-5
+    )
+
+
+def test_decode_projects(trained):
+    np.testing.assert_allclose(
+        trained.decode(3 * trained.codes[:2]), trained.decode(trained.codes[:2]), rtol=1e-4
+    )
+
+
+def test_the_density_of_latents_is_fitted_when_training_ends(trained):
+    codes = trained.codes.numpy()
+    np.testing.assert_allclose(trained.prior.mean.numpy(), codes.mean(0), rtol=1e-4, atol=1e-6)
+    scale = trained.prior.scale.numpy()
+    np.testing.assert_allclose(scale @ scale.T, np.cov(codes, rowvar=False), atol=1e-5)
+
+
+def test_samples_are_decoded_draws_of_the_density(trained):
+    seeds = tf.constant([[1, 2], [3, 4]])
+    expected = trained.decode(trained.prior.sample_rows(seeds))
+    np.testing.assert_allclose(trained.sample_rows(seeds), expected, rtol=1e-6)
+
+
+def test_another_density_takes_the_place_of_the_first():
+    model = compiled()
+    model.fit(blocks(), batch_size=8, epochs=1, verbose=0)
+    before, weights = model.sample(4, seed=0), len(model.weights)
+    mixture = GaussianMixture(3, num_components=2)
+    model.fit_prior(mixture)
+    assert model.prior is mixture and np.any(mixture.means.numpy() != 0)
+    assert not np.allclose(model.sample(4, seed=0), before)
+    # The weights of the first are counted no more: checkpoints would not fit else.
+    assert len(model.weights) == weights - 2 + 3
+    assert len(model.training_state) == len(compiled(prior=GaussianMixture(3, 2)).training_state)
+
+
+def test_the_density_is_fitted_again_on_request():
+    model = compiled()
+    model.latents.assign(np.random.default_rng(0).normal(size=(16, 3)))
+    model.fit_prior()
+    np.testing.assert_allclose(model.prior.mean.numpy(), model.codes.numpy().mean(0), atol=1e-6)
+    assert isinstance(model.prior, Gaussian)
+
+
+def test_initial_codes_are_made_once():
+    model = small_glo(initial_codes=PrincipalComponents(), space=Ball(100.0))
+    model.compile(latents_optimizer=RowSGD(0.0))
+    x = np.random.default_rng(0).random((16, 4, 4, 1)).astype(np.float32)
+    model.fit(x, batch_size=8, verbose=0)
+    components = PrincipalComponents()(x, 3)
+    np.testing.assert_allclose(model.codes, components, rtol=1e-5)
+    model.latents.assign(np.ones([16, 3]))
+    model.fit(x, batch_size=8, verbose=0)
+    assert (model.codes.numpy() == 1).all()
+
+
+def dataset(x=None, index=None, **others):
+    x = blocks() if x is None else x
+    index = np.arange(len(x)) if index is None else index
+    data = tf.data.Dataset.from_tensor_slices({"x": x, "index": index, **others})
+    return data.batch(4, drop_remainder=True)
+
+
+def test_a_dataset_with_indices_is_enough():
+    model, twin = compiled(), compiled()
+    twin.set_weights(model.get_weights())
+    model.fit(dataset(label=np.zeros(16)), epochs=2, verbose=0)
+    for _ in range(2):
+        for batch in dataset():
+            twin.train_step(batch)
+    np.testing.assert_allclose(model.codes, twin.codes, atol=1e-5)
+
+
+BAD_DATA = {
+    "no index": dataset().map(lambda batch: {"x": batch["x"]}),
+    "images alone": dataset().map(lambda batch: batch["x"]),
+    "index of fractions": dataset(index=np.arange(16.0)),
+    "index of two axes": dataset(index=np.arange(16)[:, None]),
+    "bytes": dataset((blocks() * 255).astype(np.uint8)),
+    "double precision": dataset(blocks().astype(np.float64)),
+    "three channels": dataset(blocks().repeat(3, -1)),
+    "no channels": dataset(blocks()[..., 0]),
+    "another size": dataset(np.zeros([16, 4, 5, 1], np.float32)),
+    "flat": dataset(blocks().reshape(16, 16)),
+    "fewer examples than the table has rows": Examples(blocks(15), batch_size=4),
+    "more": Examples(blocks(17), batch_size=4),
+    "examples of another shape": Examples(blocks().repeat(2, 1), batch_size=4),
+}
+
+
+@pytest.mark.parametrize("data", BAD_DATA.values(), ids=BAD_DATA)
+def test_bad_data(data):
+    model = compiled()
+    before = model.codes.numpy()
+    with pytest.raises((TypeError, ValueError), match=COMPLAINT):
+        model.fit(data, verbose=0)
+    assert model.step.numpy() == 0
+    np.testing.assert_array_equal(model.codes, before)
+
+
+def test_unseen_images_have_no_row_to_be_validated_with():
+    """The loss of other images with the latents of these would mean nothing."""
+    model, others = compiled(), Examples(blocks(8), batch_size=4)
+    with pytest.raises(ValueError, match=COMPLAINT):
+        model.fit(blocks(), batch_size=4, validation_data=others, verbose=0)
+    with pytest.raises(ValueError, match=COMPLAINT):
+        model.evaluate(others, verbose=0)
+    assert model.step.numpy() == 0
+
+
+def test_the_error_names_the_missing_index():
+    with pytest.raises(ValueError, match=r"Expected .*'index' .*Received: \['x'\]"):
+        compiled().fit(BAD_DATA["no index"])
+
+
+def test_initial_codes_need_all_examples():
+    with pytest.raises(ValueError, match="`initial_codes`"):
+        compiled(initial_codes=PrincipalComponents()).fit(dataset())
+
+
+def test_initial_codes_of_too_few_numbers():
+    with pytest.raises(ValueError, match=COMPLAINT):
+        PrincipalComponents()(blocks(2), 3)
+
+
+def test_index_outside_the_table_names_the_range():
+    model = compiled()
+    before = model.codes.numpy()
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"\[0, 16\)..*13.*to.*16"):
+        model.fit(dataset(index=np.arange(16) + 1).skip(3), verbose=0)
+    np.testing.assert_array_equal(model.codes, before)
+    assert model.step.numpy() == 0
+
+
+BAD_ARGUMENTS = [
+    {"num_examples": 0},
+    {"num_examples": 2.5},
+    {"latent_dim": 0},
+    {"latent_dim": -3},
+    {"latent_dim": float("nan")},
+    {"initial_std": 0.0},
+    {"initial_std": float("nan")},
+    {"latent_noise": -0.1},
+    {"latent_noise": float("nan")},
+    {"latent_noise": float("inf")},
+    {"encode_steps": 0},
+    {"encode_steps": 1.5},
+    {"encode_restarts": 0},
+    {"seed": -1},
+]
+
+
+@pytest.mark.parametrize("arguments", BAD_ARGUMENTS, ids=str)
+def test_bad_arguments(arguments):
+    defaults = {"generator": MLP((4, 4, 1), (2,)), "num_examples": 4}
+    name = next(iter(arguments))
+    with pytest.raises((TypeError, ValueError), match=f"`{name}`.*{COMPLAINT[9:]}"):
+        GLO(**(defaults | arguments))
+
+
+def test_defaults_are_the_papers():
+    model = GLO(MLP((8, 8, 1), (2,)), num_examples=4)
+    assert model.space == Sphere() and model.loss == LaplacianPyramid()
+    assert isinstance(model.prior, Gaussian) and model.latent_dim == 64
