@@ -1,15 +1,19 @@
 """Measures the latent models' parts against their usual peers, on this machine.
 
-    python examples/benchmark_latent.py --sections=b
+    pip install -e ".[faiss]" && python examples/benchmark_latent.py
 
-Section b needs `pip install faiss-cpu`. Peers are measured in turn, in the same run and with the
-same number of threads, and medians are compared. A ratio above 1 says that tfgen is faster.
+Sections: a, row-wise against Keras' Adam on latent tables; b, nearest neighbours against FAISS; c,
+`GLO.fit` against a loop by hand; d, the time of `import tfgen`; e, FID against SciPy's sqrtm. Peers
+are measured in turn, in the same run and with the same number of threads, and medians are compared.
+A ratio above 1 says that tfgen is faster.
 """
 
 import multiprocessing
 import os
 import re
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent import futures
@@ -19,17 +23,21 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import keras
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
-from tfgen import latent
+import tfgen
+from tfgen import latent, losses, metrics, networks
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_list("sections", ["b"], "Which to run; b: nearest neighbours against FAISS.")
+flags.DEFINE_list("sections", ["a", "b", "c", "d", "e"], "Which to run.")
 flags.DEFINE_integer("repeats", 5, "How often each candidate is measured.", 1)
 flags.DEFINE_integer("threads", 2, "Threads of TensorFlow and of its peers.", 1)
+
+TABLES = (10_000, 100_000, 1_000_000)  # Rows of 64 numbers.
 
 # Queries, candidates, dimensions: a chunk of latents, all latents of GLANN on MNIST, and pixels.
 SEARCHES = [(10_000, 20_000, 64), (60_000, 120_000, 64), (4_000, 20_000, 784)]
@@ -68,6 +76,37 @@ def extra_memory(call: Callable[[], Any]) -> float:
     before = status("VmRSS")
     call()
     return (status("VmHWM") - before) / 1024
+
+
+def section_a() -> None:
+    """A step of row-wise Adam on latent tables of growing size, and of Keras' Adam on the same."""
+    calls = {f"row_{n}": latent_step(n, latent.RowAdam()) for n in TABLES}
+    seconds = interleaved(calls, 20 * FLAGS.repeats)
+    for n in TABLES:
+        keras_step = latent_step(n, keras.optimizers.Adam())
+        whole = interleaved({"keras": keras_step}, FLAGS.repeats)["keras"]
+        row = seconds[f"row_{n}"]
+        print(
+            f"latent update, {n} rows: RowAdam {1e3 * row:.3f} ms, Keras Adam {1e3 * whole:.1f} ms"
+        )
+    print(
+        f"slowest/fastest RowAdam: {max(seconds.values()) / min(seconds.values()):.2f}", flush=True
+    )
+
+
+def latent_step(num_examples: int, optimizer: keras.optimizers.Optimizer) -> Callable[[], Any]:
+    """Returns a step on 128 rows of 64 numbers, drawn anew at each call."""
+    table = latent.LatentTable(num_examples, 64)
+    optimizer.build(table.trainable_variables)
+    slope = tf.random.stateless_normal([128, 64], [0, 0])
+
+    @tf.function
+    def step(rows: tf.Tensor) -> None:
+        gradient = tf.IndexedSlices(slope, rows, table.codes.value.shape)
+        optimizer.apply([gradient], table.trainable_variables)
+
+    rng = np.random.default_rng(0)
+    return lambda: step(tf.constant(rng.choice(num_examples, 128, replace=False)))
 
 
 def search_data(num_queries: int, num_candidates: int, dim: int) -> tuple[np.ndarray, np.ndarray]:
@@ -122,7 +161,106 @@ def section_b() -> None:
             print(f"  nearer in float64 where they differ: tfgen {nearer[0]}, faiss {nearer[1]}")
 
 
-SECTIONS = {"b": section_b}
+def section_c() -> None:
+    """`GLO.fit` against a loop by hand that does the same and nothing else."""
+    images = np.random.default_rng(0).integers(0, 256, (4096, 28, 28, 1), dtype=np.uint8)
+    examples = tfgen.data.from_arrays(images, batch_size=128)
+    glo = latent.GLO(
+        networks.InfoGANGenerator((28, 28, 1)), len(images), 64, losses.AbsoluteError()
+    )
+    glo.compile()
+    seconds = interleaved(
+        {"fit": lambda: glo.fit(examples, verbose=0), "bare": bare_glo(images)}, FLAGS.repeats
+    )
+    print(
+        f"GLO, an epoch of {examples.steps_per_epoch} steps: fit {seconds['fit']:.3f} s, bare loop "
+        f"{seconds['bare']:.3f} s, ratio {seconds['bare'] / seconds['fit']:.2f}",
+        flush=True,
+    )
+
+
+def bare_glo(images: np.ndarray) -> Callable[[], float]:
+    """Returns an epoch of GLO without the library: InfoGAN's generator, L1, Adam on both sides."""
+    generator = networks.InfoGANGenerator((28, 28, 1))
+    generator.build((None, 64))
+    optimizer = keras.optimizers.Adam(1e-3, beta_1=0.5)
+    optimizer.build(generator.trainable_variables)
+    rng, data = np.random.default_rng(0), tf.constant(images)
+    codes, m, v = (tf.Variable(tf.zeros([len(images), 64])) for _ in range(3))
+    codes.assign(tf.math.l2_normalize(tf.random.stateless_normal(codes.shape, [0, 0]), axis=1))
+    visits = tf.Variable(tf.zeros([len(images)], tf.int32))
+
+    @tf.function
+    def step(rows: tf.Tensor) -> tf.Tensor:
+        x, z = tf.cast(tf.gather(data, rows), tf.float32) / 255.0, tf.gather(codes, rows)
+        with tf.GradientTape() as tape:
+            tape.watch(z)
+            loss = tf.reduce_mean(tf.abs(x - generator(z, training=True)))
+        weights = generator.trainable_variables
+        slopes, slope = tape.gradient(loss, (weights, z))
+        optimizer.apply(slopes, weights)
+        first = 0.5 * tf.gather(m, rows) + 0.5 * slope
+        second = 0.999 * tf.gather(v, rows) + 0.001 * slope**2
+        count = tf.gather(visits, rows) + 1
+        t = tf.cast(count, tf.float32)[:, tf.newaxis]
+        moved = z - 0.01 * first / (1 - 0.5**t) / (tf.sqrt(second / (1 - 0.999**t)) + 1e-8)
+        moved = tf.math.l2_normalize(moved, axis=1)
+        for variable, values in ((codes, moved), (m, first), (v, second), (visits, count)):
+            variable.scatter_update(tf.IndexedSlices(values, rows))
+        return loss
+
+    def epoch() -> float:
+        order = rng.permutation(len(images)).reshape(-1, 128)
+        return float(tf.add_n([step(tf.constant(rows)) for rows in order]))
+
+    return epoch
+
+
+def section_d() -> None:
+    """What `import tfgen` costs beyond `import tensorflow`."""
+    lines = [
+        "import time, tensorflow",
+        "start = time.perf_counter()",
+        "import tfgen",
+        "print(time.perf_counter() - start)",
+    ]
+
+    def seconds() -> float:
+        return float(subprocess.check_output([sys.executable, "-c", "\n".join(lines)], text=True))
+
+    seconds()
+    median = statistics.median(seconds() for _ in range(FLAGS.repeats))
+    print(f"import tfgen beyond tensorflow: {median:.2f} s", flush=True)
+
+
+def section_e() -> None:
+    """FID of 10,000 x 2048 features, against NumPy's covariances and SciPy's sqrtm."""
+    from scipy import linalg
+
+    rng = np.random.default_rng(0)
+    mixing = rng.standard_normal((2048, 2048)) / 45
+    real = np.maximum(rng.standard_normal((10_000, 2048)) @ mixing, 0).astype(np.float32)
+    fake = np.maximum(rng.standard_normal((10_000, 2048)) @ mixing + 0.1, 0).astype(np.float32)
+
+    def usual() -> float:
+        (m1, c1), (m2, c2) = (
+            (x.mean(0), np.cov(x, rowvar=False)) for x in map(np.float64, (real, fake))
+        )
+        root = linalg.sqrtm(c1 @ c2)
+        return float(((m1 - m2) ** 2).sum() + np.trace(c1 + c2 - 2 * root.real))
+
+    calls = {"tfgen": lambda: metrics.fid(real, fake), "sqrtm": usual}
+    seconds = interleaved(calls, FLAGS.repeats)
+    ours, theirs = (call() for call in calls.values())
+    print(
+        f"FID from 10000x2048 features: tfgen {seconds['tfgen']:.2f} s, "
+        f"sqrtm {seconds['sqrtm']:.2f} s, ratio {seconds['sqrtm'] / seconds['tfgen']:.2f}, "
+        f"{ours:.9g} against {theirs:.9g}, relative difference {abs(ours / theirs - 1):.1e}",
+        flush=True,
+    )
+
+
+SECTIONS = {"a": section_a, "b": section_b, "c": section_c, "d": section_d, "e": section_e}
 
 
 def main(argv: Sequence[str]) -> None:

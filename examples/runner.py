@@ -410,7 +410,7 @@ def export_and_check(model: tfgen.GenerativeModel, path: Path, numbers: dict[str
         seeds = [FLAGS.seed + (row << 32) for row in range(4)]
         images = served("sample", seed=seeds)["images"]
     difference = float(np.abs(images - model.sample(4, seed=FLAGS.seed)).max())
-    if difference > 1e-5:
+    if difference > (1e-4 if FLAGS.mixed_precision == "none" else 2e-2):  # Of values in [0, 1].
         raise RuntimeError(f"{version} differs from the model by {difference}")
     print(
         f"{version} through the C++ loader: 4 samples, largest difference from the model "

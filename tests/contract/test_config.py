@@ -6,9 +6,9 @@ import json
 import keras
 import pytest
 
-from tests.contract import cases
+from tests.contract import cases, values
 
-CASES = (*cases.MODELS, *cases.VALUES)
+CASES = (*cases.MODELS, *values.VALUES)
 
 
 def constructor_arguments(cls: type) -> set[str]:
@@ -26,6 +26,10 @@ def test_configuration_round_trip(case):
     assert type(again) is type(value)
     assert json.dumps(again.get_config()) == text
     assert json.dumps(config) == text, "from_config changed the configuration"
+    for name in constructor_arguments(type(value)):
+        argument = getattr(value, name, None)
+        if isinstance(argument, bool | int | float | str | tuple):
+            assert getattr(again, name) == argument, name
 
 
 @pytest.mark.parametrize("case", **cases.by_name(CASES))

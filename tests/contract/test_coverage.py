@@ -9,7 +9,7 @@ from typing import Protocol
 import keras
 
 import tfgen
-from tests.contract import cases
+from tests.contract import cases, values
 
 BASES = {
     "tfgen.core.config.Configurable": "a base of configurable classes",
@@ -97,7 +97,7 @@ def covered() -> set[str]:
     """Returns the full names of the classes that the table makes, on their own or in a model."""
     return {
         full_name(kind)
-        for case in (*cases.MODELS, *cases.VALUES)
+        for case in (*cases.MODELS, *values.VALUES)
         for kind in nested_types(case.create())
     }
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tests.contract import cases
+from tests.contract import cases, values
 
 NUM_IMAGES = 24
 
@@ -37,7 +37,7 @@ def updated(metric, real: np.ndarray, fake: np.ndarray):
     return metric
 
 
-@pytest.mark.parametrize("case", **cases.by_name(cases.METRICS))
+@pytest.mark.parametrize("case", **cases.by_name(values.METRICS))
 def test_batches_and_parts_make_no_difference(case, images):
     real, fake = images
     metric = updated(case.create(), real, fake)
@@ -63,7 +63,7 @@ def like(metric):
     return type(metric)(**{name: getattr(metric, name) for name in metric.get_config()})
 
 
-@pytest.mark.parametrize("case", **cases.by_name(cases.METRICS))
+@pytest.mark.parametrize("case", **cases.by_name(values.METRICS))
 def test_reset_forgets(case, images):
     real, fake = images
     metric = updated(case.create(), real, fake)
@@ -78,14 +78,14 @@ def test_reset_forgets(case, images):
     assert_same(scores(metric), first)
 
 
-@pytest.mark.parametrize("case", **cases.by_name(cases.METRICS))
+@pytest.mark.parametrize("case", **cases.by_name(values.METRICS))
 def test_only_the_like_can_be_merged(case):
-    others = [other for other in cases.METRICS if other is not case]
+    others = [other for other in values.METRICS if other is not case]
     with pytest.raises(TypeError, match=r"Expected a .*Received: "):
         case.create().merge(others[0].create())
 
 
-@pytest.mark.parametrize("case", **cases.by_name(cases.METRICS))
+@pytest.mark.parametrize("case", **cases.by_name(values.METRICS))
 def test_what_is_not_finite_is_refused(case):
     with pytest.raises(ValueError, match=r"Expected .*finite"):
         case.create().update_fake_features(np.full([5, 4], np.nan))

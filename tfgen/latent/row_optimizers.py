@@ -100,8 +100,9 @@ class RowAdam(_RowOptimizer):
         if self.built:
             return
         super().build(variables)
-        self._first = self.add_optimizer_variables(variables, "first_moment")
-        self._second = self.add_optimizer_variables(variables, "second_moment")
+        like = self.add_variable_from_reference
+        self._first = [like(table, name="first_moment") for table in variables]
+        self._second = [like(table, name="second_moment") for table in variables]
         self._steps = [
             self.add_variable(shape=(table.shape[0],), dtype="int32", name=f"steps_{i}")
             for i, table in enumerate(variables)

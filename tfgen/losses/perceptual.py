@@ -62,7 +62,7 @@ class Perceptual(Configurable, keras.layers.Layer):
         self._check_arguments()
         network.trainable = False
         outputs = [network.get_layer(name).output for name in self.layer_names]
-        self._features = keras.Model(network.inputs, outputs)
+        self._features = keras.Model(network.input, outputs)
         self.built = True
 
     @classmethod
@@ -99,13 +99,14 @@ class Perceptual(Configurable, keras.layers.Layer):
         total = self.pixel_weight * self.pixel(x, reconstruction)
         pairs = zip(self.features(x), self.features(reconstruction), strict=True)
         for weight, (true, rebuilt) in zip(self.feature_weights, pairs, strict=True):
-            difference = tf.abs(tf.cast(true, tf.float32) - tf.cast(rebuilt, tf.float32))
+            difference = tf.abs(true - rebuilt)
             total += weight * tf.reduce_mean(difference, axis=list(range(1, len(true.shape))))
         return total
 
     def features(self, images: tf.Tensor) -> list[tf.Tensor]:
         """Returns the outputs of the chosen layers for images [batch, h, w, channels]."""
-        return keras.tree.flatten(self._features(self._shown(images), training=False))
+        features = self._features(self._shown(images), training=False)
+        return [tf.cast(feature, tf.float32) for feature in keras.tree.flatten(features)]
 
     def _shown(self, images: tf.Tensor) -> tf.Tensor:
         channels = self.network.inputs[0].shape[-1]

@@ -82,6 +82,9 @@ class WeightedSum(Configurable):
             )
         for weight in self.weights:
             check_positive("weights", weight)
+        # A file gives lists back, which are neither equal to tuples nor hashable.
+        object.__setattr__(self, "parts", tuple(self.parts))
+        object.__setattr__(self, "weights", tuple(self.weights))
 
     def __call__(self, x: tf.Tensor, reconstruction: tf.Tensor) -> tf.Tensor:
         """Returns the loss of each example, [batch]."""

@@ -37,7 +37,8 @@ def build_classifier(
 
     Convolution blocks "block_1", "block_2", ... halve the image until 4 pixels are left and double
     the channels; "features" is a vector, "logits" the output. Activations are smooth (GELU), and
-    there is neither dropout nor batch normalisation: a layer computes one function, always.
+    there is neither dropout nor batch normalisation: a layer computes one function, always, in
+    float32 whatever Keras' policy.
 
     Args:
         image_shape: (height, width, channels), sides of at least 4.
@@ -63,19 +64,22 @@ def build_classifier(
             activation="gelu",
             kernel_initializer=keras.initializers.HeNormal(next(seeds)),
             name=f"block_{level + 1}",
+            dtype="float32",
         )(x)
-        x = keras.layers.AveragePooling2D(2, name=f"pool_{level + 1}")(x)
-    x = keras.layers.Flatten(name="flat")(x)
+        x = keras.layers.AveragePooling2D(2, name=f"pool_{level + 1}", dtype="float32")(x)
+    x = keras.layers.Flatten(name="flat", dtype="float32")(x)
     x = keras.layers.Dense(
         feature_dim,
         activation="gelu",
         kernel_initializer=keras.initializers.HeNormal(next(seeds)),
         name="features",
+        dtype="float32",
     )(x)
     logits = keras.layers.Dense(
         num_classes,
         kernel_initializer=keras.initializers.GlorotUniform(next(seeds)),
         name="logits",
+        dtype="float32",
     )(x)
     return keras.Model(images, logits, name="classifier")
 

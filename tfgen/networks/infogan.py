@@ -73,7 +73,7 @@ class InfoGANGenerator(Configurable, keras.layers.Layer):
         ]
 
     def _activated(self, batch_norm: bool) -> list[keras.layers.Layer]:
-        norm = [keras.layers.BatchNormalization()] if batch_norm else []
+        norm = [keras.layers.BatchNormalization(momentum=0.9)] if batch_norm else []
         return [*norm, keras.layers.LeakyReLU(self.slope)]
 
     def build(self, input_shape: Sequence[int | None]) -> None:

@@ -55,7 +55,7 @@ class MLP(Configurable, keras.layers.Layer):
         for units in self.hidden_units:
             layers.append(keras.layers.Dense(units, use_bias=not self.batch_norm))
             if self.batch_norm:
-                layers.append(keras.layers.BatchNormalization())
+                layers.append(keras.layers.BatchNormalization(momentum=0.9))
             layers.append(keras.layers.Activation(self.activation))
         layers.append(
             keras.layers.Dense(

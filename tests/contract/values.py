@@ -1,0 +1,248 @@
+"""The table of values: losses, spaces, distances, layers, densities, optimizers and metrics.
+
+`create` functions give arguments that differ from the defaults, so that a forgotten one is seen.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from tfgen import distributions, latent, losses, metrics, networks
+
+
+def _frozen_network() -> keras.Model:
+    """Returns a classifier's body for images of three channels; its batch norm must not move."""
+    inputs = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3, padding="same", activation="relu", name="edges")(inputs)
+    x = keras.layers.BatchNormalization(name="norm")(x)
+    x = keras.layers.Conv2D(4, 3, strides=2, activation="relu", name="parts")(x)
+    return keras.Model(inputs, x)
+
+
+def perceptual() -> losses.Perceptual:
+    """Returns a loss over two layers of a network that batch normalisation is part of."""
+    return losses.Perceptual(
+        _frozen_network(),
+        ("norm", "parts"),
+        feature_weights=(2.0, 0.5),
+        pixel=losses.SquaredError(),
+        pixel_weight=0.5,
+        scale=2.0,
+        offset=-1.0,
+    )
+
+
+@dataclass(frozen=True)
+class LossCase:
+    """A reconstruction loss, and numbers worked out by hand.
+
+    Args:
+        name: of the case.
+        create: returns the loss.
+        known: triples of x, its reconstruction, and the loss of each example.
+        shape: of an example that it takes.
+    """
+
+    name: str
+    create: Callable[[], Callable]
+    known: Sequence[tuple[np.ndarray, np.ndarray, Sequence[float]]]
+    shape: tuple[int, ...] = (8, 8, 1)
+
+
+def _flat(value: float, shape: Sequence[int]) -> np.ndarray:
+    return np.full((1, *shape), value, np.float32)
+
+
+def _row(*values: float) -> np.ndarray:
+    return np.array([values], np.float32)
+
+
+def _summing_perceptual() -> losses.Perceptual:
+    """Returns a loss whose one feature is twice the sum of the three equal channels."""
+    inputs = keras.Input((4, 4, 3))
+    ones = keras.initializers.Constant(2.0)
+    outputs = keras.layers.Conv2D(1, 1, kernel_initializer=ones, name="sum")(inputs)
+    return losses.Perceptual(keras.Model(inputs, outputs), ("sum",), (0.5,), pixel_weight=3.0)
+
+
+LOSSES = (
+    LossCase(
+        "squared_error",
+        losses.SquaredError,
+        # (1 - 4)^2 + (2 - 0)^2, and the sum over the event, not its mean.
+        [(_row(1, 2), _row(4, 0), [13.0]), (_flat(0, (2, 2, 1)), _flat(0.5, (2, 2, 1)), [1.0])],
+    ),
+    LossCase(
+        "absolute_error",
+        losses.AbsoluteError,
+        # (3 + 2) / 2, and the mean over the event, not its sum.
+        [(_row(1, 2), _row(4, 0), [2.5]), (_flat(0, (2, 2, 1)), _flat(0.5, (2, 2, 1)), [0.5])],
+    ),
+    LossCase(
+        "weighted_sum",
+        lambda: losses.WeightedSum((losses.SquaredError(), losses.AbsoluteError()), (0.5, 2.0)),
+        # 0.5 * 13 + 2 * 2.5, and 0.5 * 1 + 2 * 0.5.
+        [(_row(1, 2), _row(4, 0), [11.5]), (_flat(0, (2, 2, 1)), _flat(0.5, (2, 2, 1)), [1.5])],
+    ),
+    LossCase(
+        "laplacian_pyramid",
+        lambda: losses.LaplacianPyramid(2),
+        # A constant difference lives in the low-pass residual alone: 4^1 * 16 pixels * |c|.
+        [
+            (_flat(0.25, (8, 8, 1)), _flat(0.75, (8, 8, 1)), [32.0]),
+            (_flat(0.0, (8, 8, 2)), _flat(0.25, (8, 8, 2)), [32.0]),
+        ],
+    ),
+    LossCase("perceptual", perceptual, []),
+    LossCase(
+        "perceptual_by_hand",
+        _summing_perceptual,
+        # Grey differs by 0.5: pixels 3 * 0.5, features 0.5 * (2 * 3 * 0.5); and by 0.1.
+        [
+            (_flat(0, (4, 4, 1)), _flat(0.5, (4, 4, 1)), [3.0]),
+            (_flat(0.3, (4, 4, 1)), _flat(0.2, (4, 4, 1)), [0.6]),
+        ],
+        shape=(4, 4, 1),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class SpaceCase:
+    """A set of latents, and whether points of known norms are in it."""
+
+    name: str
+    create: Callable[[], Callable]
+    norms: Callable[[np.ndarray], np.ndarray]  # Of projected points, from those of the points.
+
+
+SPACES = (
+    SpaceCase("sphere", lambda: latent.Sphere(2.0), lambda norms: np.full_like(norms, 2.0)),
+    SpaceCase("ball", lambda: latent.Ball(1.5), lambda norms: np.minimum(norms, 1.5)),
+    SpaceCase("euclidean", latent.Euclidean, lambda norms: norms),
+)
+
+
+@dataclass(frozen=True)
+class DistanceCase:
+    """A distance between vectors, and the same in NumPy, for pairs [batch, d]."""
+
+    name: str
+    create: Callable[[], latent.neighbours.Distance]
+    reference: Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def _cosine(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return 1 - (x * y).sum(1) / np.sqrt((x**2).sum(1) * (y**2).sum(1))
+
+
+DISTANCES = (
+    DistanceCase("squared_euclidean", latent.SquaredEuclidean, lambda x, y: ((x - y) ** 2).sum(1)),
+    DistanceCase("cosine", latent.Cosine, _cosine),
+)
+
+
+@dataclass(frozen=True)
+class LayerCase:
+    """A layer or network, with a batch that it takes."""
+
+    name: str
+    create: Callable[[], keras.layers.Layer]
+    inputs: Callable[[], np.ndarray]
+
+
+def _codes() -> np.ndarray:
+    return np.random.default_rng(1).normal(size=(5, 3)).astype(np.float32)
+
+
+LAYERS = (
+    LayerCase(
+        "mlp",
+        lambda: networks.MLP((2, 3), (4, 5), "tanh", "sigmoid", True, name="net", trainable=False),
+        _codes,
+    ),
+    LayerCase(
+        "infogan_generator",
+        lambda: networks.InfoGANGenerator((8, 4, 3), 6, (5, 4), False, True, 0.3, name="net"),
+        _codes,
+    ),
+    LayerCase(
+        "latent_table",
+        lambda: latent.LatentTable(9, 3, latent.Ball(0.7), 0.5, seed=4, name="table"),
+        lambda: np.array([8, 0, 3, 3], np.int64),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class DensityCase:
+    """A density of vectors of three numbers that is fitted, not trained."""
+
+    name: str
+    create: Callable[[], keras.layers.Layer]
+
+
+DENSITIES = (
+    DensityCase("gaussian", lambda: distributions.Gaussian(3, jitter=1e-5, name="density")),
+    DensityCase(
+        "gaussian_mixture",
+        lambda: distributions.GaussianMixture(3, 2, jitter=1e-4, seed=3, name="density"),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class OptimizerCase:
+    """An optimizer of tables."""
+
+    name: str
+    create: Callable[[], keras.optimizers.Optimizer]
+
+
+ROW_OPTIMIZERS = (
+    OptimizerCase("row_sgd", lambda: latent.RowSGD(0.5, name="rows")),
+    OptimizerCase(
+        "row_adam", lambda: latent.RowAdam(0.3, beta_1=0.5, beta_2=0.9, epsilon=1e-3, name="rows")
+    ),
+)
+
+
+@dataclass(frozen=True)
+class MetricCase:
+    """A metric of images that arrive in batches."""
+
+    name: str
+    create: Callable[[], metrics.score.StreamingMetric]
+
+
+def _features() -> metrics.ClassifierFeatures:
+    inputs = keras.Input((8, 8, 1))
+    x = keras.layers.Flatten()(inputs)
+    x = keras.layers.Dense(4, activation="tanh", name="features")(x)
+    outputs = keras.layers.Dense(3, activation="softmax")(x)
+    return metrics.ClassifierFeatures(keras.Model(inputs, outputs), "features", title="tiny")
+
+
+METRICS = (
+    MetricCase("fid", lambda: metrics.FrechetInceptionDistance(_features(), "test")),
+    MetricCase("kid", lambda: metrics.KernelInceptionDistance(_features(), "test", 5, 7, seed=3)),
+    MetricCase("inception_score", lambda: metrics.InceptionScore(_features(), "test", splits=4)),
+    MetricCase("precision_recall", lambda: metrics.PrecisionRecall(_features(), "test", k=2)),
+)
+
+
+@dataclass(frozen=True)
+class ScoreCase:
+    """A number with what a reader needs to compare it."""
+
+    name: str
+    create: Callable[[], metrics.Score]
+
+
+SCORES = (
+    ScoreCase("score", lambda: metrics.Score("KID", 0.5, "tiny[4]", 4, 9, 8, "test", 0.1, "k=3")),
+)
+
+VALUES = (*LOSSES, *SPACES, *DISTANCES, *LAYERS, *DENSITIES, *ROW_OPTIMIZERS, *METRICS, *SCORES)
