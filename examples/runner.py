@@ -47,6 +47,9 @@ def define_flags(
     flags.DEFINE_integer("batch_size", batch_size, "Examples in a batch, over all replicas.", 1)
     flags.DEFINE_float("learning_rate", learning_rate, "Of the generator's optimizer.", 0.0)
     flags.DEFINE_integer("seed", 0, "Of initial weights, order of the data, and noise.", 0)
+    flags.DEFINE_bool(
+        "deterministic", True, "Use deterministic operations only, so that runs repeat bit for bit."
+    )
     flags.DEFINE_enum(
         "strategy",
         "none",
@@ -102,6 +105,8 @@ def set_up() -> tf.distribute.Strategy:
         tf.config.set_logical_device_configuration(cpu, devices)
     strategy = _strategy()
     keras.utils.set_random_seed(FLAGS.seed)
+    if FLAGS.deterministic:
+        tf.config.experimental.enable_op_determinism()
     if FLAGS.mixed_precision != "none":
         keras.mixed_precision.set_global_policy(f"mixed_{FLAGS.mixed_precision}")
     return strategy

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfgen.core.checks import check_integer, check_rank, expected
 from tfgen.core.config import Configurable, register
-from tfgen.networks.mlp import build_in_order, call_in_order
+from tfgen.networks.mlp import batch_normalization, build_in_order, call_in_order
 
 
 @register
@@ -73,7 +73,7 @@ class InfoGANGenerator(Configurable, keras.layers.Layer):
         ]
 
     def _activated(self, batch_norm: bool) -> list[keras.layers.Layer]:
-        norm = [keras.layers.BatchNormalization(momentum=0.9)] if batch_norm else []
+        norm = [batch_normalization()] if batch_norm else []
         return [*norm, keras.layers.LeakyReLU(self.slope)]
 
     def build(self, input_shape: Sequence[int | None]) -> None:

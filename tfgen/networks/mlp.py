@@ -55,7 +55,7 @@ class MLP(Configurable, keras.layers.Layer):
         for units in self.hidden_units:
             layers.append(keras.layers.Dense(units, use_bias=not self.batch_norm))
             if self.batch_norm:
-                layers.append(keras.layers.BatchNormalization(momentum=0.9))
+                layers.append(batch_normalization())
             layers.append(keras.layers.Activation(self.activation))
         layers.append(
             keras.layers.Dense(
@@ -104,6 +104,16 @@ class MLP(Configurable, keras.layers.Layer):
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         """Returns (batch, *event_shape)."""
         return (input_shape[0], *self.event_shape)
+
+
+def batch_normalization() -> keras.layers.BatchNormalization:
+    """Returns a batch normalisation that, made under a strategy, takes statistics of all replicas.
+
+    Otherwise each replica would keep moving statistics of its own, and a step would not be that of
+    the joint batch.
+    """
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    return keras.layers.BatchNormalization(momentum=0.9, synchronized=replicas > 1)
 
 
 def build_in_order(layers: Sequence[keras.layers.Layer], shape: Sequence[int | None]) -> None:
