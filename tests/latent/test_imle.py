@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tests.small_models import COMPLAINT, small_imle
 from tfgen.core.examples import Examples
-from tfgen.latent import IMLE, Cosine, Sphere
+from tfgen.latent import IMLE, Cosine, Sphere, imle
 from tfgen.networks import MLP
 
 X = np.random.default_rng(0).normal(size=(16, 2)).astype(np.float32)
@@ -41,7 +41,8 @@ def cosine(x, y):
 
 @pytest.mark.parametrize("distance, brute_force", [(None, squared), (Cosine(), cosine)])
 @pytest.mark.parametrize("num_candidates", [1, 40, 5000])
-def test_nearest_noise_is_that_of_brute_force(distance, brute_force, num_candidates):
+def test_nearest_noise_is_that_of_brute_force(distance, brute_force, num_candidates, monkeypatch):
+    monkeypatch.setattr(imle, "_LARGEST_BLOCK", 2048)
     model = small_imle(distance=distance, num_candidates=num_candidates, seed=3)
     model.step.assign(5)
     noise = candidates(model)

@@ -16,7 +16,9 @@ from tfgen.latent.neighbours import Distance, RunningNearest, SquaredEuclidean
 from tfgen.latent.spaces import Euclidean
 from tfgen.losses.reconstruction import squared_error
 
-_CANDIDATE_BLOCK = 2048
+# Candidates are made and searched in blocks of about this many numbers, within these sizes.
+_BLOCK_NUMBERS = 2**20
+_SMALLEST_BLOCK, _LARGEST_BLOCK = 128, 8192
 
 
 @register
@@ -171,8 +173,10 @@ class IMLE(GenerativeModel):
         """
         nearest = RunningNearest(x, self.distance)
         key = tf.random.fold_in([self.seed, 1], tf.cast(self.step.value, tf.int32), alg="philox")
-        for first in range(0, self.num_candidates, _CANDIDATE_BLOCK):
-            size = min(_CANDIDATE_BLOCK, self.num_candidates - first)
+        block = _BLOCK_NUMBERS // math.prod(self.event_shape)
+        block = max(_SMALLEST_BLOCK, min(block, _LARGEST_BLOCK))
+        for first in range(0, self.num_candidates, block):
+            size = min(block, self.num_candidates - first)
             noise, candidates = self._candidates(tf.random.fold_in(key, first, alg="philox"), size)
             nearest.update(candidates, noise)
         return nearest.payload
