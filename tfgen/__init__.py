@@ -35,7 +35,8 @@ from tfgen import (  # noqa: E402
     serving,
 )
 from tfgen.core.capability import UnsupportedCapability  # noqa: E402
-from tfgen.core.model import GenerativeModel, NonFiniteError  # noqa: E402
+from tfgen.core.model import GenerativeModel  # noqa: E402
+from tfgen.core.not_finite import NonFiniteError  # noqa: E402
 from tfgen.core.saving import load_model  # noqa: E402
 from tfgen.core.version import __version__  # noqa: E402
 

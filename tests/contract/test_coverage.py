@@ -13,11 +13,13 @@ from tests.contract import cases, values
 
 BASES = {
     "tfgen.core.config.Configurable": "a base of configurable classes",
+    "tfgen.core.capability.Capabilities": "a base of the models: the verbs",
     "tfgen.core.model.GenerativeModel": "the base of the models",
 }
 MACHINERY = {
     "tfgen.core.checkpoint.Checkpoint": "a callback; test_resume.py kills runs that use it",
     "tfgen.core.examples.Examples": "training data; tested in tests/core",
+    "tfgen.core.not_finite.FiniteGuard": "a callback; tests/core/test_not_finite.py trips it",
     "tfgen.core.update.Update": "a record",
     "tfgen.data.sources.Request": "a record",
     "tfgen.data.sources.Source": "a record",

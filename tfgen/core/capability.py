@@ -1,4 +1,13 @@
-"""What a generative model can do, and the error of one that cannot."""
+"""The verbs of every model, and the error of a model that does not have one."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import tensorflow as tf
+
+from tfgen.core import random
+from tfgen.core.checks import check_integer
+from tfgen.core.paths import linear
 
 CAPABILITIES = {
     "sample_rows": "it has no sampler",
@@ -20,3 +29,95 @@ class UnsupportedCapability(NotImplementedError):
         models = ", ".join(able) or "none yet"
         reason = CAPABILITIES[capability]
         super().__init__(f"{model.__name__} has no {name} ({reason}); models with {name}: {models}")
+
+
+class Capabilities:
+    """The verbs. A model overrides those that its mathematics allows; the others say so."""
+
+    @classmethod
+    def capabilities(cls) -> frozenset[str]:
+        """Returns the names of the capabilities that this class has."""
+        return frozenset(
+            name for name in CAPABILITIES if getattr(cls, name) is not getattr(Capabilities, name)
+        )
+
+    def sample(
+        self, num_samples: int, seed: int | None = None, condition: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """Draws samples; the same seed gives the same samples.
+
+        Args:
+            num_samples: how many, > 0.
+            seed: in [0, 2**31), or None for other samples at each call.
+            condition: [num_samples, ...] what to condition on, for a conditional model.
+
+        Returns:
+            [num_samples, *event]; images are float32 in [0, 1].
+        """
+        return self.sample_rows(random.row_seeds(num_samples, seed), condition)
+
+    def sample_rows(self, row_seeds: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
+        """Draws one sample a row seed, [batch, *event] from int32 [batch, 2]."""
+        raise self._unsupported("sample_rows")
+
+    def log_prob(self, x: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
+        """Returns the exact log density of each example, [batch], in nats."""
+        raise self._unsupported("log_prob")
+
+    def log_prob_bound(
+        self, x: tf.Tensor, num_importance: int = 1, seed: int | None = None
+    ) -> tf.Tensor:
+        """Returns a lower bound on the log density of each example, [batch], in nats."""
+        raise self._unsupported("log_prob_bound")
+
+    def encode(self, x: tf.Tensor) -> Any:
+        """Returns the latents of examples, or a named tuple that begins with them."""
+        raise self._unsupported("encode")
+
+    def decode(self, z: tf.Tensor) -> tf.Tensor:
+        """Returns the examples [batch, *event] of latents [batch, ...]."""
+        raise self._unsupported("decode")
+
+    def reconstruct(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns the decoded latents of examples, [batch, *event]."""
+        raise self._unsupported("reconstruct")
+
+    def complete(self, x: tf.Tensor, mask: tf.Tensor, seed: int | None = None) -> tf.Tensor:
+        """Returns examples whose entries under `mask` == 0 are drawn given the others."""
+        raise self._unsupported("complete")
+
+    def interpolate(
+        self, start: tf.Tensor, end: tf.Tensor, num_points: int = 8, path: Callable = linear
+    ) -> tf.Tensor:
+        """Decodes points on paths between latents.
+
+        Args:
+            start, end: [batch, latent_dim], the latents at both ends.
+            num_points: on each path, both ends counted, >= 2.
+            path: `tfgen.core.paths.linear` or `spherical`.
+
+        Returns:
+            [batch, num_points, *event].
+        """
+        check_integer("num_points", num_points, minimum=2)
+        points = path(start, end, tf.linspace(0.0, 1.0, num_points))
+        decoded = self.decode(tf.reshape(points, [-1, *points.shape[2:]]))
+        return tf.reshape(decoded, [-1, num_points, *decoded.shape[1:]])
+
+    def latent_arithmetic(self, a: tf.Tensor, b: tf.Tensor, c: tf.Tensor) -> tf.Tensor:
+        """Decodes a - b + c, the analogy "a is to b as the result is to c"; [batch, *event]."""
+        return self.decode(a - b + c)
+
+    @classmethod
+    def _unsupported(cls, capability: str) -> UnsupportedCapability:
+        able = sorted(
+            m.__name__ for m in _subclasses(Capabilities) if capability in m.capabilities()
+        )
+        return UnsupportedCapability(cls, capability, able)
+
+
+def _subclasses(cls: type) -> Iterator[type]:
+    for subclass in cls.__subclasses__():
+        if not subclass.__name__.startswith("_"):
+            yield subclass
+        yield from _subclasses(subclass)

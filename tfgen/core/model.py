@@ -1,36 +1,22 @@
-"""The base of every model: the verbs, the one training step, and `fit`."""
+"""The base of every model: the one training step, and `fit`."""
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import keras
 import tensorflow as tf
 
 from tfgen.core import checks, random
-from tfgen.core.capability import CAPABILITIES, UnsupportedCapability
+from tfgen.core.batches import as_batch, as_examples, element_spec
+from tfgen.core.capability import Capabilities
 from tfgen.core.checkpoint import Checkpoint
 from tfgen.core.config import Configurable
-from tfgen.core.examples import Examples
-from tfgen.core.paths import linear
-from tfgen.core.update import (
-    NOT_FINITE,
-    Terms,
-    Update,
-    apply_update,
-    assert_finite,
-    loss_title,
-    mean_terms,
-)
-
-Batch = dict[str, tf.Tensor]
+from tfgen.core.examples import Batch, Examples
+from tfgen.core.not_finite import FiniteGuard, assert_finite
+from tfgen.core.update import Terms, Update, apply_update, mean_terms
 
 
-class NonFiniteError(ArithmeticError):
-    """Raised by `fit` when a batch of data or a loss holds a NaN or an infinity."""
-
-
-class GenerativeModel(Configurable, keras.Model):
+class GenerativeModel(Capabilities, Configurable, keras.Model):
     """Base class of the models.
 
     A subclass writes `sample_rows` and whichever other capabilities its mathematics allows, and
@@ -65,91 +51,6 @@ class GenerativeModel(Configurable, keras.Model):
         )
         self._means: dict[str, keras.metrics.Mean] = {}
         self._means_spec: Batch | None = None
-
-    # What a model can do.
-
-    @classmethod
-    def capabilities(cls) -> frozenset[str]:
-        """Returns the names of the capabilities that this class has."""
-        return frozenset(
-            name
-            for name in CAPABILITIES
-            if getattr(cls, name) is not getattr(GenerativeModel, name)
-        )
-
-    def sample(
-        self, num_samples: int, seed: int | None = None, condition: tf.Tensor | None = None
-    ) -> tf.Tensor:
-        """Draws samples; the same seed gives the same samples.
-
-        Args:
-            num_samples: how many, > 0.
-            seed: in [0, 2**31), or None for other samples at each call.
-            condition: [num_samples, ...] what to condition on, for a conditional model.
-
-        Returns:
-            [num_samples, *event]; images are float32 in [0, 1].
-        """
-        return self.sample_rows(random.row_seeds(num_samples, seed), condition)
-
-    def sample_rows(self, row_seeds: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
-        """Draws one sample a row seed, [batch, *event] from int32 [batch, 2]."""
-        raise self._unsupported("sample_rows")
-
-    def log_prob(self, x: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
-        """Returns the exact log density of each example, [batch], in nats."""
-        raise self._unsupported("log_prob")
-
-    def log_prob_bound(
-        self, x: tf.Tensor, num_importance: int = 1, seed: int | None = None
-    ) -> tf.Tensor:
-        """Returns a lower bound on the log density of each example, [batch], in nats."""
-        raise self._unsupported("log_prob_bound")
-
-    def encode(self, x: tf.Tensor) -> Any:
-        """Returns the latents of examples, or a named tuple that begins with them."""
-        raise self._unsupported("encode")
-
-    def decode(self, z: tf.Tensor) -> tf.Tensor:
-        """Returns the examples [batch, *event] of latents [batch, ...]."""
-        raise self._unsupported("decode")
-
-    def reconstruct(self, x: tf.Tensor) -> tf.Tensor:
-        """Returns the decoded latents of examples, [batch, *event]."""
-        raise self._unsupported("reconstruct")
-
-    def complete(self, x: tf.Tensor, mask: tf.Tensor, seed: int | None = None) -> tf.Tensor:
-        """Returns examples whose entries under `mask` == 0 are drawn given the others."""
-        raise self._unsupported("complete")
-
-    def interpolate(
-        self, start: tf.Tensor, end: tf.Tensor, num_points: int = 8, path: Callable = linear
-    ) -> tf.Tensor:
-        """Decodes points on paths between latents.
-
-        Args:
-            start, end: [batch, latent_dim], the latents at both ends.
-            num_points: on each path, both ends counted, >= 2.
-            path: `tfgen.core.paths.linear` or `spherical`.
-
-        Returns:
-            [batch, num_points, *event].
-        """
-        checks.check_integer("num_points", num_points, minimum=2)
-        points = path(start, end, tf.linspace(0.0, 1.0, num_points))
-        decoded = self.decode(tf.reshape(points, [-1, *points.shape[2:]]))
-        return tf.reshape(decoded, [-1, num_points, *decoded.shape[1:]])
-
-    def latent_arithmetic(self, a: tf.Tensor, b: tf.Tensor, c: tf.Tensor) -> tf.Tensor:
-        """Decodes a - b + c, the analogy "a is to b as the result is to c"; [batch, *event]."""
-        return self.decode(a - b + c)
-
-    @classmethod
-    def _unsupported(cls, capability: str) -> UnsupportedCapability:
-        able = sorted(
-            m.__name__ for m in _subclasses(GenerativeModel) if capability in m.capabilities()
-        )
-        return UnsupportedCapability(cls, capability, able)
 
     # What is optimised.
 
@@ -340,14 +241,16 @@ class GenerativeModel(Configurable, keras.Model):
             NonFiniteError: when a batch of data or a loss is not finite, naming the batch.
         """
         self._assert_compile_called("fit")
-        data = _as_examples(x, y, batch_size, self.seed)
+        data = as_examples(x, y, batch_size, self.seed)
         examples = self.training_data(data) if isinstance(data, Examples) else None
-        spec = as_batch(examples.element_spec if examples else _element_spec(data))
+        spec = as_batch(examples.element_spec if examples else element_spec(data))
         self.check_data(spec, examples)
         kwargs["validation_data"] = self._one_pass(kwargs.get("validation_data"))
         self._make_means(spec)
-        guard = _Guard(self, examples)
-        callbacks = [guard, *(callbacks or [])]
+        guard = FiniteGuard()
+        begin = lambda epoch, logs: self.begin_epoch(epoch, examples)  # noqa: E731
+        begins = keras.callbacks.LambdaCallback(on_epoch_begin=begin)
+        callbacks = [guard, begins, *(callbacks or [])]
         for callback in callbacks:
             if isinstance(callback, Checkpoint):
                 initial_epoch = max(initial_epoch, callback.restore(self))
@@ -384,8 +287,8 @@ class GenerativeModel(Configurable, keras.Model):
         """
         if kwargs.get("_use_cached_eval_dataset"):  # Called by `fit`.
             return super().evaluate(x, y, batch_size, **kwargs)
-        data = _as_examples(x, y, batch_size, self.seed)
-        self._make_means(as_batch(_element_spec(data)))
+        data = as_examples(x, y, batch_size, self.seed)
+        self._make_means(as_batch(element_spec(data)))
         return super().evaluate(self._one_pass(data), **kwargs)
 
     def _one_pass(self, data: Any) -> Any:
@@ -408,96 +311,9 @@ class GenerativeModel(Configurable, keras.Model):
         self.train_function = self.test_function = None  # They hold the means of before.
 
 
-class _Guard(keras.callbacks.Callback):
-    """Tells the model of each epoch, and turns numbers that are not finite into a clear error."""
-
-    def __init__(self, model: GenerativeModel, examples: Examples | None) -> None:
-        super().__init__()
-        self._owner = model
-        self._examples = examples
-        self._epoch = 0
-        self._batch = 0
-
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        self._epoch, self._batch = epoch, 0
-        self._owner.begin_epoch(epoch, self._examples)
-
-    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
-        self._batch = batch
-
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        if not self._owner.jit_compile:
-            return  # The step itself checks, before it moves a variable.
-        for name, value in (logs or {}).items():
-            if not tf.reduce_all(tf.math.is_finite(value)):
-                raise self._error(loss_title(name))
-
-    @contextlib.contextmanager
-    def naming_the_batch(self) -> Iterator[None]:
-        """Turns the failure of `assert_finite` into a NonFiniteError that names the batch."""
-        try:
-            yield
-        except tf.errors.InvalidArgumentError as error:
-            _, found, rest = str(error).partition(NOT_FINITE)
-            if not found:
-                raise
-            raise self._error(rest.splitlines()[0].strip(" ']")) from None
-
-    def _error(self, what: str) -> NonFiniteError:
-        first, together = self._batch + 1, self._owner.steps_per_execution
-        batch = f"batch {first}" if together == 1 else f"batches {first} to {first + together - 1}"
-        return NonFiniteError(
-            f"{NOT_FINITE} {what} at epoch {self._epoch + 1}, {batch}. "
-            "The last checkpoint is unharmed."
-        )
-
-
-def as_batch(data: Any) -> Batch:
-    """Returns training data as a dictionary with the key "x".
-
-    Accepts a dictionary, a tensor, `(x,)` and `(x, label)`; the first of a tuple may be a
-    dictionary.
-    """
-    x, label, _ = keras.utils.unpack_x_y_sample_weight(data)
-    batch = dict(x) if isinstance(x, Mapping) else {"x": x}
-    if "x" not in batch:
-        raise ValueError(checks.expected("batches with the key 'x'", sorted(batch)))
-    if label is not None:
-        batch["label"] = label
-    return batch
-
-
 def _optimizer(name: str, given: Any) -> keras.optimizers.Optimizer:
     try:
         return keras.optimizers.get(given)
     except ValueError as error:
         what = f"`{name}` to be a Keras optimizer or the name of one"
         raise ValueError(checks.expected(what, repr(given))) from error
-
-
-def _as_examples(x: Any, y: Any, batch_size: int | None, seed: int) -> Any:
-    """Returns arrays as Examples, and anything else as it is."""
-    if hasattr(x, "shape") and hasattr(x, "dtype"):
-        return Examples(x, y, batch_size=32 if batch_size is None else batch_size, seed=seed)
-    if y is not None or batch_size is not None:
-        raise ValueError(checks.expected("`y` and `batch_size` only with arrays", type(x)))
-    return x
-
-
-def _element_spec(data: Any) -> Any:
-    if not hasattr(data, "element_spec"):
-        raise TypeError(
-            checks.expected(
-                "what tfgen.data.load returned, an array or a tf.data.Dataset", type(data)
-            )
-        )
-    if isinstance(data, tf.data.Dataset) and data.cardinality() == 0:
-        raise ValueError(checks.expected("a dataset of at least one batch", "an empty dataset"))
-    return data.element_spec
-
-
-def _subclasses(cls: type) -> Iterator[type]:
-    for subclass in cls.__subclasses__():
-        if not subclass.__name__.startswith("_"):
-            yield subclass
-        yield from _subclasses(subclass)

@@ -7,6 +7,8 @@ from typing import Protocol
 import keras
 import tensorflow as tf
 
+from tfgen.core.not_finite import assert_finite, loss_title
+
 Terms = dict[str, tf.Tensor]
 
 
@@ -68,23 +70,6 @@ def apply_update(
         for optimizer, grads, own in zip(optimizers, gradients, variables, strict=True):
             optimizer.apply([_rescale(grad, optimizers[0], optimizer) for grad in grads], own)
         return {name: tf.identity(term) for name, term in terms.items()}
-
-
-def assert_finite(value: tf.Tensor, what: str) -> tf.Operation:
-    """Returns an operation that fails, saying `what`, when `value` holds a NaN or an infinity.
-
-    XLA drops such operations: the check on the logs in `GenerativeModel.fit` then finds it.
-    """
-    finite = tf.reduce_all(tf.math.is_finite(value))
-    return tf.debugging.Assert(finite, [f"{NOT_FINITE} {what}"])
-
-
-def loss_title(name: str) -> str:
-    """Returns what messages call the loss of an update."""
-    return "the loss" if name == "loss" else f"the loss of {name}"
-
-
-NOT_FINITE = "Expected finite numbers, got NaN or infinity in"
 
 
 def _scales(optimizer: keras.optimizers.Optimizer) -> bool:

@@ -10,8 +10,8 @@ import tensorflow as tf
 from tfgen.core import random
 from tfgen.core.checks import check_integer, check_not_negative, check_positive, expected
 from tfgen.core.config import register
-from tfgen.core.examples import Examples
-from tfgen.core.model import Batch, GenerativeModel
+from tfgen.core.examples import Batch, Examples
+from tfgen.core.model import GenerativeModel
 from tfgen.core.update import Terms
 from tfgen.distributions import Gaussian
 from tfgen.latent.row_optimizers import RowAdam, RowSGD

@@ -9,8 +9,8 @@ import tensorflow as tf
 from tfgen.core import random
 from tfgen.core.checks import check_integer, check_not_negative, expected
 from tfgen.core.config import register
-from tfgen.core.examples import Examples
-from tfgen.core.model import Batch, GenerativeModel
+from tfgen.core.examples import Batch, Examples
+from tfgen.core.model import GenerativeModel
 from tfgen.core.update import Terms
 from tfgen.latent.neighbours import Distance, RunningNearest, SquaredEuclidean
 from tfgen.latent.spaces import Euclidean

@@ -1,0 +1,68 @@
+"""NaN and infinity in data or losses: found before they reach a weight, and named."""
+
+import contextlib
+from collections.abc import Iterator
+
+import keras
+import tensorflow as tf
+
+NOT_FINITE = "Expected finite numbers, got NaN or infinity in"
+
+
+class NonFiniteError(ArithmeticError):
+    """Raised by `fit` when a batch of data or a loss holds a NaN or an infinity."""
+
+
+def assert_finite(value: tf.Tensor, what: str) -> tf.Operation:
+    """Returns an operation that fails, saying `what`, when `value` holds a NaN or an infinity.
+
+    XLA drops such operations: the check on the logs in `GenerativeModel.fit` then finds it.
+    """
+    finite = tf.reduce_all(tf.math.is_finite(value))
+    return tf.debugging.Assert(finite, [f"{NOT_FINITE} {what}"])
+
+
+def loss_title(name: str) -> str:
+    """Returns what messages call the loss of an update."""
+    return "the loss" if name == "loss" else f"the loss of {name}"
+
+
+class FiniteGuard(keras.callbacks.Callback):
+    """Turns numbers that are not finite into an error that names the epoch and the batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._epoch = 0
+        self._batch = 0
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self._epoch, self._batch = epoch, 0
+
+    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
+        self._batch = batch
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        if not self.model.jit_compile:
+            return  # The step itself checks, before it moves a variable.
+        for name, value in (logs or {}).items():
+            if not tf.reduce_all(tf.math.is_finite(value)):
+                raise self._error(loss_title(name))
+
+    @contextlib.contextmanager
+    def naming_the_batch(self) -> Iterator[None]:
+        """Turns the failure of `assert_finite` into a NonFiniteError that names the batch."""
+        try:
+            yield
+        except tf.errors.InvalidArgumentError as error:
+            _, found, rest = str(error).partition(NOT_FINITE)
+            if not found:
+                raise
+            raise self._error(rest.splitlines()[0].strip(" ']")) from None
+
+    def _error(self, what: str) -> NonFiniteError:
+        first, together = self._batch + 1, self.model.steps_per_execution
+        batch = f"batch {first}" if together == 1 else f"batches {first} to {first + together - 1}"
+        return NonFiniteError(
+            f"{NOT_FINITE} {what} at epoch {self._epoch + 1}, {batch}. "
+            "The last checkpoint is unharmed."
+        )
