@@ -15,6 +15,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10",
+    package_dir={"": "."},  # Editable installs then work from any directory.
     packages=find_packages(include=["tfgen", "tfgen.*"]),
     package_data={"tfgen": ["py.typed"]},
     install_requires=[
@@ -36,7 +37,6 @@ setup(
         "faiss": ["faiss-cpu>=1.8"],
     },
     classifiers=[
-        "License :: OSI Approved :: Apache Software License",
         "Programming Language :: Python :: 3",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
         "Typing :: Typed",

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -73,6 +75,9 @@ def define_flags(
         "inception (the FID network; needs --inception_weights), keras_inception, "
         "or a .keras classifier file. Several are separated by commas.",
     )
+    flags.DEFINE_list(
+        "scores", ["fid"], "fid, and any of kid, precision_recall and inception_score."
+    )
     flags.DEFINE_string("inception_weights", None, "The .npz file of the FID network's weights.")
     flags.DEFINE_integer("inception_dimension", 768, "64, 192, 768, 1280 or 2048 features.")
     flags.DEFINE_bool("export", True, "Write the sampler to --workdir/serving.")
@@ -85,9 +90,13 @@ def run(main: Callable[[Path, tf.distribute.Strategy], None]) -> None:
 
     def parsed(argv: Sequence[str]) -> None:
         if len(argv) > 1:
-            raise app.UsageError(f"Expected flags only. Received: {argv[1:]}")
-        workdir = prepare_workdir()
-        if workdir is not None:
+            sys.exit(f"Expected flags only. Received: {argv[1:]}")
+        check_features()
+        workdir = Path(FLAGS.workdir)
+        check_workdir(workdir)
+        if (workdir / "finished").exists() and not FLAGS.overwrite:
+            print(f"{workdir} is finished; --overwrite starts anew.")
+        else:
             main(workdir, set_up())
 
     app.run(parsed)
@@ -98,7 +107,7 @@ def set_up() -> tf.distribute.Strategy:
 
     Devices and workers can only be set up before TensorFlow has done anything else.
     """
-    logging.set_verbosity(logging.WARNING)
+    logging.set_verbosity(logging.ERROR)
     if FLAGS.logical_cpus > 1:
         cpu = tf.config.list_physical_devices("CPU")[0]
         devices = [tf.config.LogicalDeviceConfiguration()] * FLAGS.logical_cpus
@@ -132,7 +141,7 @@ def load_data(split: str) -> tfgen.data.Examples:
     return tfgen.data.load(
         FLAGS.dataset,
         split=split,
-        batch_size=FLAGS.batch_size,
+        batch_size=FLAGS.batch_size if split == "train" else 1,
         image_size=FLAGS.image_size,
         num_examples=FLAGS.num_examples if split == "train" else None,
         data_dir=FLAGS.data_dir,
@@ -141,31 +150,33 @@ def load_data(split: str) -> tfgen.data.Examples:
     )
 
 
-def prepare_workdir() -> Path | None:
-    """Makes or cleans --workdir; returns it, or None when the run in it is finished.
-
-    Raises:
-        app.UsageError: when the directory holds a run with other flags.
-    """
-    workdir = Path(FLAGS.workdir)
-    if FLAGS.overwrite and is_chief():
-        shutil.rmtree(workdir, ignore_errors=True)
+def check_workdir(workdir: Path) -> None:
+    """Exits with a message unless the directory can hold the run that the flags ask for."""
     check_writable(workdir)
-    chosen, record = _chosen_flags(), workdir / "flags.json"
-    if record.exists():
-        before = json.loads(record.read_text())
+    record = workdir / "flags.json"
+    if not record.exists():
+        if any(workdir.iterdir()) and is_chief():
+            sys.exit(
+                f"{workdir} is neither empty nor a run of this program. Give another --workdir."
+            )
+    elif not FLAGS.overwrite:
+        chosen, before = _chosen_flags(), json.loads(record.read_text())
         changed = sorted(name for name in chosen | before if chosen.get(name) != before.get(name))
         if changed:
-            raise app.UsageError(
+            sys.exit(
                 f"{workdir} holds a run with other values of {', '.join(changed)}. Give another "
                 "--workdir, or --overwrite to remove that run."
             )
-    elif is_chief():
-        write_text(record, json.dumps(chosen, indent=2) + "\n")
-    if (workdir / "finished").exists():
-        print(f"{workdir} is finished; --overwrite starts anew.")
-        return None
-    return workdir
+
+
+def claim_workdir(workdir: Path) -> None:
+    """Makes the directory that of this run, once its data are known to be good."""
+    if not is_chief():
+        return
+    if FLAGS.overwrite:
+        shutil.rmtree(workdir)
+        workdir.mkdir(parents=True)
+    write_text(workdir / "flags.json", json.dumps(_chosen_flags(), indent=2) + "\n")
 
 
 def finish(workdir: Path) -> None:
@@ -212,13 +223,16 @@ class HistoryFile(keras.callbacks.Callback):
         """Returns the like for one stage of several."""
         return HistoryFile(self.path, stage)
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        # An epoch's seconds run from here, as a model may work before its first batch.
         self._began = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if not is_chief():
             return
-        logs = (logs or {}) | {"seconds": time.perf_counter() - self._began}
+        now = time.perf_counter()
+        logs = (logs or {}) | {"seconds": now - self._began}
+        self._began = now
         rows = [
             row
             for row in read_history(self.path)
@@ -248,9 +262,13 @@ def read_history(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(lines))
 
 
-def training_seconds(path: Path) -> float:
-    """Returns the seconds of all epochs in a history, whichever process ran them."""
-    return sum(float(row["value"]) for row in read_history(path) if row["term"] == "seconds")
+def training_seconds(path: Path) -> dict[str, float]:
+    """Returns the seconds of all epochs of each stage in a history, whichever process ran them."""
+    seconds: dict[str, float] = {}
+    for row in read_history(path):
+        if row["term"] == "seconds":
+            seconds[row["stage"]] = seconds.get(row["stage"], 0.0) + float(row["value"])
+    return {stage: round(value, 1) for stage, value in seconds.items()}
 
 
 def in_batches(
@@ -320,7 +338,7 @@ class Classifiers:
         if path.exists():
             return metrics.ClassifierFeatures.load(path)
         if self.train.labels is None:
-            raise app.UsageError(
+            sys.exit(
                 f"{FLAGS.dataset} has no labels to train a classifier on. Give "
                 "--features=inception or a .keras classifier, and another --loss than perceptual."
             )
@@ -341,6 +359,16 @@ class Classifiers:
         return features
 
 
+def check_features() -> None:
+    """Exits with a message unless the files that --features needs are named and there."""
+    for name in FLAGS.features.split(","):
+        if name == "inception" and FLAGS.inception_weights is None:
+            sys.exit("--features=inception needs --inception_weights, an .npz file.")
+        path = FLAGS.inception_weights if name == "inception" else name
+        if name not in ("classifier", "keras_inception") and not Path(path).is_file():
+            sys.exit(f"--features: expected a file. Received: {path}")
+
+
 def extractors(classifiers: Classifiers) -> list[metrics.FeatureExtractor]:
     """Returns the feature extractors that --features names."""
     made = []
@@ -348,8 +376,6 @@ def extractors(classifiers: Classifiers) -> list[metrics.FeatureExtractor]:
         if name == "classifier":
             made.append(classifiers.judge())
         elif name == "inception":
-            if FLAGS.inception_weights is None:
-                raise app.UsageError("--features=inception needs --inception_weights.")
             weights, dimension = FLAGS.inception_weights, FLAGS.inception_dimension
             made.append(metrics.Inception2015Features(weights, dimension))
         elif name == "keras_inception":
@@ -362,40 +388,64 @@ def extractors(classifiers: Classifiers) -> list[metrics.FeatureExtractor]:
 Scores = dict[str, list[metrics.Score]]
 
 
-def score_fid(
+def score(
     judges: Sequence[metrics.FeatureExtractor],
     heldout: tfgen.data.Examples,
     generated: dict[str, np.ndarray],
     num_inception: int,
 ) -> Scores:
-    """Returns the FID of each kind of images against as many held-out ones, by each extractor.
+    """Returns the scores of each kind of images against as many held-out ones, by each extractor.
 
-    Extractors other than classifiers see `num_inception` images at most.
+    FID comes first; --scores adds others. Extractors other than classifiers see `num_inception`
+    images at most.
     """
     scores: Scores = {name: [] for name in generated}
     for judge in judges:
-        fid = metrics.FrechetInceptionDistance(judge, split=heldout.split)
         count = min(heldout.num_examples, *(len(images) for images in generated.values()))
         if not isinstance(judge, metrics.ClassifierFeatures):
             count = min(count, num_inception)
-        fid.update_real(heldout.as_float(slice(0, count)))
+        real = judge.extract(heldout.as_float(slice(0, count)))
+        meters = _meters(judge, heldout.split, count)
+        for meter in meters:
+            meter.update_real_features(real)
         for name, images in generated.items():
-            fid.reset(keep_real=True)
-            fid.update_fake(images[:count])
-            scores[name].append(fid.result())
+            fake = judge.extract(images[:count])
+            for meter in meters:
+                meter.reset(keep_real=True)
+                if isinstance(meter, metrics.InceptionScore):
+                    meter.update_fake(images[:count])  # It looks at probabilities.
+                else:
+                    meter.update_fake_features(fake)
+                result = meter.result()
+                scores[name] += result if isinstance(result, tuple) else [result]
     return scores
+
+
+def _meters(
+    judge: metrics.FeatureExtractor, split: str, count: int
+) -> list[metrics.StreamingMetric]:
+    made = [metrics.FrechetInceptionDistance(judge, split)]
+    if "kid" in FLAGS.scores:
+        size = min(1000, count)
+        made.append(metrics.KernelInceptionDistance(judge, split, subset_size=size))
+    if "precision_recall" in FLAGS.scores:
+        made.append(metrics.PrecisionRecall(judge, split))
+    if "inception_score" in FLAGS.scores and isinstance(judge, metrics.ClassifierFeatures):
+        made.append(metrics.InceptionScore(judge, split))
+    return made
 
 
 def print_table(scores: Scores) -> None:
     """Prints one line for each kind of images, and what the numbers are below."""
-    judged = next(iter(scores.values()))
-    print("\n" + " " * 20 + "".join(f"{score.extractor[:24]:>26}" for score in judged))
+    columns = next(iter(scores.values()))
+    print("\n" + " " * 20 + "".join(f"{score.metric:>12}" for score in columns))
+    print(" " * 20 + "".join(f"{score.extractor.split('[')[0][:10]:>12}" for score in columns))
     for name, row in scores.items():
-        print(f"{name:<20}" + "".join(f"{score.value:26.3f}" for score in row))
-    for score in judged:
+        print(f"{name:<20}" + "".join(f"{score.value:12.3f}" for score in row))
+    for score in columns:
         print(
-            f"FID in {score.extractor}, {score.num_fake} images against {score.num_real} of "
-            f"{FLAGS.dataset}'s split {score.split!r}"
+            f"{score.metric} in {score.extractor}: {score.num_fake} images against "
+            f"{score.num_real} of split {score.split!r} of {FLAGS.dataset}"
         )
 
 
@@ -409,7 +459,7 @@ def report(scores: Scores) -> dict[str, Any]:
 
 def export_and_check(model: tfgen.GenerativeModel, path: Path, numbers: dict[str, Any]) -> None:
     """Exports a model once, compares it with what a server loads, and says how to call it."""
-    versions = sorted(path.glob("[0-9]*"))
+    versions = sorted(path.glob("[0-9]*"), key=lambda version: int(version.name))
     version = versions[-1] if versions else tfgen.serving.export(model, path, numbers)
     with tfgen.serving.SessionLoader(version) as served:
         seeds = [FLAGS.seed + (row << 32) for row in range(4)]

@@ -57,7 +57,9 @@ flags.DEFINE_bool("mapping_batch_norm", False, "Batch normalisation in IMLE's ne
 flags.DEFINE_bool("mapping_skip", True, "Add an affine map, which begins as GLO's Gaussian.")
 flags.DEFINE_float("imle_noise", 0.1, "Deviation of noise on IMLE's noise in training.", 0.0)
 flags.DEFINE_float("candidates", 2.0, "IMLE's candidates for each example.", 0.0)
-flags.DEFINE_integer("imle_subset", None, "Latents that a round of IMLE trains on; all.", 1)
+flags.DEFINE_integer(
+    "imle_subset", None, "Latents that a round of IMLE trains on; all unless given.", 1
+)
 flags.DEFINE_integer("staleness", 1, "Epochs between IMLE's searches.", 1)
 flags.DEFINE_integer("imle_batch_size", 128, "Latents in a batch of IMLE.", 1)
 flags.DEFINE_float("imle_learning_rate", 1e-3, "Of IMLE's Adam.", 0.0)
@@ -76,10 +78,12 @@ Images = dict[str, np.ndarray]
 def main(workdir: Path, strategy: tf.distribute.Strategy) -> None:
     """Trains, scores, draws and exports one GLANN."""
     train, heldout = runner.load_data("train"), runner.load_data("test")
+    runner.claim_workdir(workdir)
     print(f"{train}\n{heldout}")
+    make_generator(train.event_shape)  # Complains of shapes it cannot make before any work.
     classifiers = runner.Classifiers(workdir, train)
-    judges = runner.extractors(classifiers)
     loss = reconstruction_loss(classifiers, train)
+    judges = runner.extractors(classifiers)
     callbacks = [
         runner.HistoryFile(workdir / "history.csv"),
         tfgen.callbacks.Checkpoint(workdir / "checkpoints"),
@@ -93,7 +97,7 @@ def main(workdir: Path, strategy: tf.distribute.Strategy) -> None:
         train,
         epochs=FLAGS.epochs,
         imle_epochs=FLAGS.imle_epochs,
-        imle_batch_size=min(FLAGS.imle_batch_size, train.num_examples),
+        imle_batch_size=imle_batch_size(train),
         callbacks=callbacks,
         verbose=FLAGS.verbose,
     )
@@ -101,17 +105,18 @@ def main(workdir: Path, strategy: tf.distribute.Strategy) -> None:
     if not runner.is_chief():
         return
     images = generate(glann, pixel_imle, train, heldout)
-    scores = runner.score_fid(judges, heldout, images, FLAGS.num_scored_inception)
+    scores = runner.score(judges, heldout, images, FLAGS.num_scored_inception)
     runner.print_table(scores)
     seconds = runner.training_seconds(workdir / "history.csv")
-    print(f"GLO and IMLE trained for {seconds:.0f} s")
+    print("seconds of training: " + ", ".join(f"{k} {v:.0f}" for k, v in seconds.items()))
     draw(workdir, glann, images, heldout)
-    report = runner.report(scores) | {"training_seconds": round(seconds, 1)}
+    report = runner.report(scores) | {"training_seconds": seconds}
     runner.save_model(glann, workdir / "model.keras")
     if FLAGS.export:
         runner.export_and_check(glann, workdir / "serving", report)
     runner.write_text(workdir / "metrics.json", json.dumps(report, indent=2) + "\n")
     runner.finish(workdir)
+    print(f"{workdir} holds {', '.join(sorted(path.name for path in workdir.iterdir()))}")
 
 
 def reconstruction_loss(classifiers: runner.Classifiers, train: tfgen.data.Examples) -> Any:
@@ -155,7 +160,7 @@ def make_glann(train: tfgen.data.Examples, loss: Any) -> latent.GLANN:
         ),
         num_examples=train.num_examples,
         noise_dim=FLAGS.noise_dim,
-        num_candidates=round(FLAGS.candidates * (FLAGS.imle_subset or train.num_examples)),
+        num_candidates=num_candidates(FLAGS.imle_subset or train.num_examples),
         subset_size=FLAGS.imle_subset,
         staleness=FLAGS.staleness,
         noise_std=FLAGS.imle_noise,
@@ -180,7 +185,7 @@ def compile_glann(glann: latent.GLANN, train: tfgen.data.Examples) -> None:
     """Gives both stages their optimizers."""
     steps = FLAGS.epochs * train.steps_per_epoch
     imle_examples = FLAGS.imle_subset or train.num_examples
-    imle_steps = FLAGS.imle_epochs * (imle_examples // FLAGS.imle_batch_size)
+    imle_steps = FLAGS.imle_epochs * (imle_examples // imle_batch_size(train))
     adam = keras.optimizers.Adam
     decay = FLAGS.imle_weight_decay or None
     glann.compile(
@@ -193,6 +198,16 @@ def compile_glann(glann: latent.GLANN, train: tfgen.data.Examples) -> None:
         ),
         jit_compile=FLAGS.jit_compile,
     )
+
+
+def imle_batch_size(train: tfgen.data.Examples) -> int:
+    """Returns --imle_batch_size, or all latents that a round trains on when they are fewer."""
+    return min(FLAGS.imle_batch_size, FLAGS.imle_subset or train.num_examples)
+
+
+def num_candidates(num_examples: int) -> int:
+    """Returns how many candidates --candidates asks for, at least one."""
+    return max(1, round(FLAGS.candidates * num_examples))
 
 
 def scheduled(rate: float, steps: int) -> Any:
@@ -221,7 +236,7 @@ def train_pixel_imle(
             make_generator(train.event_shape),
             num_examples=train.num_examples,
             noise_dim=FLAGS.noise_dim,
-            num_candidates=round(FLAGS.candidates * train.num_examples),
+            num_candidates=num_candidates(train.num_examples),
             seed=FLAGS.seed,
         )
         steps = FLAGS.pixel_imle_epochs * train.steps_per_epoch

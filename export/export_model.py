@@ -3,7 +3,12 @@
 python export/export_model.py --model=runs/glann_digits/model.keras --path=serving/glann
 """
 
-from absl import app, flags
+import os
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from absl import app, flags, logging
 
 import tfgen
 
@@ -15,7 +20,8 @@ flags.DEFINE_string("path", None, "The base path that a server is given.", requi
 def main(argv: list[str]) -> None:
     """Loads the model and writes the next version under the base path."""
     if len(argv) > 1:
-        raise app.UsageError(f"Expected flags only. Received: {argv[1:]}")
+        sys.exit(f"Expected flags only. Received: {argv[1:]}")
+    logging.set_verbosity(logging.ERROR)
     model = tfgen.load_model(FLAGS.model, tfgen.GenerativeModel)
     version = tfgen.serving.export(model, FLAGS.path)
     with tfgen.serving.SessionLoader(version) as served:

@@ -68,7 +68,7 @@ def test_it_prints_the_table_and_how_to_call_the_export(finished):
     _, printed = finished
     for row in ("train_vs_heldout", "reconstruction", "glo_gaussian", "glo_mixture", "glann"):
         assert f"\n{row}" in printed
-    assert "FID in classifier[64], 100 images against 100 of digits's split 'test'" in printed
+    assert "FID in classifier[64]: 100 images against 100 of split 'test' of digits" in printed
     assert "curl -s localhost:8501/v1/models/glann:predict" in printed
 
 
@@ -166,6 +166,21 @@ def test_a_workdir_that_is_a_file_is_named(tmp_path):
     failed = run(path, *SMALL)
     assert failed.returncode != 0
     assert str(path) in failed.stderr
+
+
+def test_overwrite_removes_nothing_but_runs(tmp_path):
+    thesis = tmp_path / "thesis.txt"
+    thesis.write_text("years of work")
+    failed = run(tmp_path, *SMALL, "--overwrite")
+    assert failed.returncode != 0
+    assert "neither empty nor a run" in failed.stderr
+    assert thesis.read_text() == "years of work"
+
+
+def test_a_start_that_failed_does_not_hold_the_place(tmp_path):
+    failed = run(tmp_path, *SMALL, "--dataset=no_such_data")
+    assert failed.returncode != 0
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_help_names_the_shared_flags(tmp_path):

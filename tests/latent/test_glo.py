@@ -152,7 +152,7 @@ def test_encode_moves_no_variable(trained):
 
 
 def test_encode_refuses_what_is_not_finite(trained):
-    with pytest.raises(ValueError, match="Expected finite x"):
+    with pytest.raises(ValueError, match="Expected `x` to be finite"):
         trained.encode(np.full([2, 4, 4, 1], np.nan, np.float32))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfgen.core.checks import check_integer, check_member, check_positive
+from tfgen.core.checks import check_integer, check_member, check_positive, expected
 
 
 class ResetOptimizers(keras.callbacks.Callback):
@@ -44,6 +44,10 @@ class ResetOptimizers(keras.callbacks.Callback):
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         for group in self.learning_rates:
             check_member("group", group, self.model.groups)
+            optimizer = getattr(self.model, f"{group}_optimizer")
+            rate = getattr(optimizer, "inner_optimizer", optimizer).get_config()["learning_rate"]
+            if isinstance(rate, dict):
+                raise ValueError(expected(f"a constant learning rate of {group}", "a schedule"))
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         halvings = epoch // self.halve_every if self.halve_every else 0

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.core.checkpoint import check_writable
-from tfgen.core.checks import check_integer, check_rank
+from tfgen.core.checks import check_integer, check_rank, expected
 
 
 def image_grid(images: np.ndarray, columns: int | None = None, gap: int = 1) -> np.ndarray:
@@ -27,6 +27,8 @@ def image_grid(images: np.ndarray, columns: int | None = None, gap: int = 1) -> 
     images = np.asarray(images, np.float32)
     check_rank("images", images.shape, 4, "[num_images, height, width, channels]")
     count, height, width, channels = images.shape
+    if not images.size:
+        raise ValueError(expected("at least one image", f"shape {images.shape}"))
     columns = columns or math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)
     tall, wide = height + gap, width + gap

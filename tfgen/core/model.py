@@ -254,6 +254,8 @@ class GenerativeModel(Capabilities, Configurable, keras.Model):
         for callback in callbacks:
             if isinstance(callback, Checkpoint):
                 initial_epoch = max(initial_epoch, callback.restore(self))
+        if verbose and initial_epoch:
+            print(f"{self.name}: {initial_epoch} of {epochs} epochs are done already.")
         if examples:
             data, steps_per_epoch = examples.dataset(initial_epoch), examples.steps_per_epoch
         kwargs["shuffle"] = False  # Examples and datasets shuffle themselves; Keras warns else.

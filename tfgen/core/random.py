@@ -30,6 +30,7 @@ def row_seeds(num_rows: int, seed: int | None = None) -> tf.Tensor:
     [[7, 0], [7, 1]]
     """
     check_integer("num_samples", num_rows)
+    num_rows = int(num_rows)
     if seed is None:
         seed = random.randrange(2**31)
     check_seed("seed", seed)

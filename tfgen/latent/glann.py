@@ -133,8 +133,10 @@ class GLANN(GenerativeModel):
         imle_epochs = epochs if imle_epochs is None else imle_epochs
         check_integer("imle_epochs", imle_epochs, minimum=0)
         size = self._imle_batch_size(imle_batch_size)
+        _announce("GLO, stage 1 of 2", verbose)
         first = self.glo.fit(x, y, batch_size, epochs, verbose, _within("glo", callbacks))
         codes = Examples(self.glo.codes.numpy(), batch_size=size, seed=self.imle.seed)
+        _announce("IMLE, stage 2 of 2", verbose)
         second = self.imle.fit(
             codes,
             epochs=imle_epochs,
@@ -151,6 +153,11 @@ class GLANN(GenerativeModel):
         if size > largest:
             raise ValueError(expected(f"`imle_batch_size` <= {largest}", size))
         return size
+
+
+def _announce(stage: str, verbose: Any) -> None:
+    if verbose:
+        print(stage)
 
 
 def _within(

@@ -13,6 +13,7 @@ from tfgen.core.config import register
 from tfgen.core.examples import Batch, Examples
 from tfgen.core.model import GenerativeModel
 from tfgen.core.update import Terms
+from tfgen.data.validation import check_images
 from tfgen.distributions import Gaussian
 from tfgen.latent.row_optimizers import RowAdam, RowSGD
 from tfgen.latent.spaces import Sphere
@@ -130,7 +131,7 @@ class GLO(GenerativeModel):
         """Returns the loss between the examples of a batch and their decoded latents."""
         z = self.latents(x["index"])
         if training and self.latent_noise:
-            z += self.latent_noise * tf.random.stateless_normal(tf.shape(z), seed)
+            z += self.latent_noise * tf.random.stateless_normal(tf.shape(z), seed, alg="philox")
         return {"loss": self.loss(x["x"], self.generator(z, training=training))}
 
     def begin_epoch(self, epoch: int, examples: Examples | None) -> None:
@@ -180,8 +181,8 @@ class GLO(GenerativeModel):
         x = tf.cast(x, tf.float32)
         if tuple(x.shape[1:]) != self.event_shape:
             raise ValueError(expected(f"x of shape [batch, *{self.event_shape}]", tuple(x.shape)))
-        if tf.executing_eagerly() and not tf.reduce_all(tf.math.is_finite(x)):
-            raise ValueError(expected("finite x", "NaN or infinity"))
+        if tf.executing_eagerly() and len(x.shape) == 4:
+            check_images(x, "x")
         return self._search(x, self.encode_steps, self.encode_restarts)
 
     def reconstruct(self, x: tf.Tensor) -> tf.Tensor:
@@ -259,6 +260,8 @@ class GLO(GenerativeModel):
                     tuple(spec["x"].shape[1:]),
                 )
             )
+        if examples is not None and len(self.event_shape) == 3:
+            check_images(examples.x)
         if examples is not None and examples.num_examples != self.num_examples:
             raise ValueError(
                 expected(

@@ -121,7 +121,7 @@ class IMLE(GenerativeModel):
         """Returns the distances between the examples of a batch and their samples."""
         e = tf.gather(self.assigned_noise.value, x["index"])
         if training and self.noise_std:
-            e += self.noise_std * tf.random.stateless_normal(tf.shape(e), seed)
+            e += self.noise_std * tf.random.stateless_normal(tf.shape(e), seed, alg="philox")
         return {"loss": self._distances(x["x"], self._transform(e, training))}
 
     def _transform(self, e: tf.Tensor, training: bool) -> tf.Tensor:
@@ -153,7 +153,7 @@ class IMLE(GenerativeModel):
         """Begins a round: finds the nearest candidate of each example that it trains on."""
         if self.step.numpy() == 0 and hasattr(self.generator, "adapt"):
             self.generator.adapt(examples.as_float())
-        if epoch % self.staleness == 0:
+        if epoch % self.staleness == 0 or self.step.numpy() == 0:
             members = examples.members(epoch)
             noise = self.nearest_noise(examples.as_float(members))
             self.assigned_noise.assign(

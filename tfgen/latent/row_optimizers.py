@@ -18,6 +18,12 @@ class _RowOptimizer(keras.optimizers.Optimizer):
 
     project: Callable[[tf.Tensor], tf.Tensor] | None = None
 
+    def __init__(self, learning_rate: object, name: str, **kwargs: object) -> None:
+        super().__init__(learning_rate=learning_rate, name=name, **kwargs)
+        whole = ("weight_decay", "use_ema", "gradient_accumulation_steps", "global_clipnorm")
+        if given := [option for option in whole if getattr(self, option)]:
+            raise ValueError(expected("no option that touches whole tables", given))
+
     def update_step(
         self, gradient: tf.IndexedSlices, variable: tf.Variable, learning_rate: tf.Tensor
     ) -> None:
@@ -54,7 +60,7 @@ class RowSGD(_RowOptimizer):
     def __init__(
         self, learning_rate: object = 0.01, name: str = "row_sgd", **kwargs: object
     ) -> None:
-        super().__init__(learning_rate=learning_rate, name=name, **kwargs)
+        super().__init__(learning_rate, name, **kwargs)
 
     def _row_step(self, rows: tf.Tensor, slope: tf.Tensor, variable: tf.Variable) -> tf.Tensor:
         return slope

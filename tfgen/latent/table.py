@@ -53,8 +53,8 @@ class LatentTable(Configurable, keras.layers.Layer):
         self.built = True
 
     def _initial_rows(self, shape: tuple[int, int], dtype: str | None = None) -> tf.Tensor:
-        rows = tf.random.stateless_normal(shape, [self.seed, 0], stddev=self.initial_std)
-        return self.space(rows)
+        rows = tf.random.stateless_normal(shape, [self.seed, 0], alg="philox")
+        return self.space(self.initial_std * rows)
 
     def call(self, index: tf.Tensor) -> tf.Tensor:
         """Returns the rows [batch, latent_dim] of examples, by index [batch] in [0, N).
@@ -65,7 +65,10 @@ class LatentTable(Configurable, keras.layers.Layer):
         check_rank("index", index.shape, 1, "[batch]")
         if not index.dtype.is_integer:
             raise TypeError(expected("integer indices", index.dtype.name))
-        return tf.gather(self.codes.value, self._checked(index))
+        rows = tf.gather(self.codes.value, self._checked(index))
+        # XLA drops checks, and clips indices: what is outside must not look like a latent.
+        inside = (index >= 0) & (index < self.num_examples)
+        return tf.where(inside[:, tf.newaxis], rows, float("nan"))
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, int]:
         """Returns (batch, latent_dim)."""

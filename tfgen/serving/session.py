@@ -41,7 +41,11 @@ class SessionLoader:
             raise ValueError(
                 expected("a whole SavedModel", f"{path}: {str(error).splitlines()[0]}")
             ) from error
-        self.signatures = dict(loaded.signature_def)
+        self.signatures = {
+            name: signature
+            for name, signature in loaded.signature_def.items()
+            if not name.startswith("__")  # TensorFlow's own.
+        }
 
     def __call__(self, signature: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         """Runs a signature on named inputs and returns its named outputs."""
