@@ -45,6 +45,12 @@ def check_rank(name: str, shape: Any, rank: int, axes: str) -> None:
         raise ValueError(expected(f"`{name}` of rank {rank}, {axes}", f"shape {tuple(shape)}"))
 
 
+def check_unconditional(condition: Any) -> None:
+    """Raises ValueError when an unconditional model is given a condition."""
+    if condition is not None:
+        raise ValueError(expected("no `condition`: the model is unconditional", condition))
+
+
 def check_seed(name: str, seed: int) -> None:
     """Raises TypeError or ValueError unless `seed` is an integer in [0, 2**31)."""
     check_integer(name, seed, minimum=0)

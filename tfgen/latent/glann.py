@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfgen.core.checks import check_integer, expected
+from tfgen.core.checks import check_integer, check_unconditional, expected
 from tfgen.core.config import register
 from tfgen.core.examples import Examples
 from tfgen.core.model import GenerativeModel
@@ -67,6 +67,7 @@ class GLANN(GenerativeModel):
 
     def sample_rows(self, row_seeds: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
         """Returns G(T(e)) of one draw of e a row seed, int32 [batch, 2]."""
+        check_unconditional(condition)
         return self.decode(self.imle.sample_rows(row_seeds))
 
     def decode(self, z: tf.Tensor) -> tf.Tensor:

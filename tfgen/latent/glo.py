@@ -8,7 +8,13 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.core import random
-from tfgen.core.checks import check_integer, check_not_negative, check_positive, expected
+from tfgen.core.checks import (
+    check_integer,
+    check_not_negative,
+    check_positive,
+    check_unconditional,
+    expected,
+)
 from tfgen.core.config import register
 from tfgen.core.examples import Batch, Examples
 from tfgen.core.model import GenerativeModel
@@ -145,6 +151,7 @@ class GLO(GenerativeModel):
 
     def sample_rows(self, row_seeds: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
         """Decodes one latent of the fitted density a row seed, int32 [batch, 2]."""
+        check_unconditional(condition)
         return self.decode(self.prior.sample_rows(row_seeds))
 
     def fit_prior(self, prior: keras.layers.Layer | None = None) -> None:

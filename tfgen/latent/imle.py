@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from tfgen.core import random
-from tfgen.core.checks import check_integer, check_not_negative, expected
+from tfgen.core.checks import check_integer, check_not_negative, check_unconditional, expected
 from tfgen.core.config import register
 from tfgen.core.examples import Batch, Examples
 from tfgen.core.model import GenerativeModel
@@ -141,6 +141,7 @@ class IMLE(GenerativeModel):
 
     def sample_rows(self, row_seeds: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
         """Returns the example of one draw of noise a row seed, int32 [batch, 2]."""
+        check_unconditional(condition)
         return self.decode(random.normal(row_seeds, (self.noise_dim,)))
 
     def training_data(self, examples: Examples) -> Examples:

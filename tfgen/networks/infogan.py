@@ -1,6 +1,7 @@
 """The networks of InfoGAN, small ones for small images."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import keras
 import tensorflow as tf
@@ -57,24 +58,30 @@ class InfoGANGenerator(Configurable, keras.layers.Layer):
         height, width, channels = self.image_shape
         grid = (height // 4, width // 4, self.filters[0])
         first = self.batch_norm if self.first_batch_norm is None else self.first_batch_norm
-        dense, deconvolution = keras.layers.Dense, keras.layers.Conv2DTranspose
-        options = {"kernel_size": 4, "strides": 2, "padding": "same"}
+        dense = partial(keras.layers.Dense, dtype=self.dtype_policy)
+        deconvolution = partial(
+            keras.layers.Conv2DTranspose,
+            kernel_size=4,
+            strides=2,
+            padding="same",
+            dtype=self.dtype_policy,
+        )
         bias = not self.batch_norm
         return [
             dense(self.hidden_units, use_bias=not first),
             *self._activated(first),
             dense(grid[0] * grid[1] * grid[2], use_bias=bias),
             *self._activated(self.batch_norm),
-            keras.layers.Reshape(grid),
-            deconvolution(self.filters[1], use_bias=bias, **options),
+            keras.layers.Reshape(grid, dtype=self.dtype_policy),
+            deconvolution(self.filters[1], use_bias=bias),
             *self._activated(self.batch_norm),
-            deconvolution(channels, **options),
+            deconvolution(channels),
             keras.layers.Activation("sigmoid", dtype="float32"),
         ]
 
     def _activated(self, batch_norm: bool) -> list[keras.layers.Layer]:
-        norm = [batch_normalization()] if batch_norm else []
-        return [*norm, keras.layers.LeakyReLU(self.slope)]
+        norm = [batch_normalization(self.dtype_policy)] if batch_norm else []
+        return [*norm, keras.layers.LeakyReLU(self.slope, dtype=self.dtype_policy)]
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         """Makes the weights for latents [batch, d]."""

@@ -53,10 +53,12 @@ class MLP(Configurable, keras.layers.Layer):
     def _make_layers(self) -> list[keras.layers.Layer]:
         layers: list[keras.layers.Layer] = []
         for units in self.hidden_units:
-            layers.append(keras.layers.Dense(units, use_bias=not self.batch_norm))
+            layers.append(
+                keras.layers.Dense(units, use_bias=not self.batch_norm, dtype=self.dtype_policy)
+            )
             if self.batch_norm:
-                layers.append(batch_normalization())
-            layers.append(keras.layers.Activation(self.activation))
+                layers.append(batch_normalization(self.dtype_policy))
+            layers.append(keras.layers.Activation(self.activation, dtype=self.dtype_policy))
         layers.append(
             keras.layers.Dense(
                 self._size,
@@ -106,14 +108,14 @@ class MLP(Configurable, keras.layers.Layer):
         return (input_shape[0], *self.event_shape)
 
 
-def batch_normalization() -> keras.layers.BatchNormalization:
+def batch_normalization(dtype: keras.DTypePolicy) -> keras.layers.BatchNormalization:
     """Returns a batch normalisation that, made under a strategy, takes statistics of all replicas.
 
     Otherwise each replica would keep moving statistics of its own, and a step would not be that of
     the joint batch.
     """
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    return keras.layers.BatchNormalization(momentum=0.9, synchronized=replicas > 1)
+    return keras.layers.BatchNormalization(momentum=0.9, synchronized=replicas > 1, dtype=dtype)
 
 
 def build_in_order(layers: Sequence[keras.layers.Layer], shape: Sequence[int | None]) -> None:
