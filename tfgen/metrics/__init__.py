@@ -19,7 +19,7 @@ from tfgen.metrics.inception_score import InceptionScore, inception_score
 from tfgen.metrics.keras_inception import KerasInceptionFeatures
 from tfgen.metrics.kernel import KernelInceptionDistance, kid
 from tfgen.metrics.manifold import PrecisionRecall, PrecisionRecallScore, precision_recall
-from tfgen.metrics.score import Score
+from tfgen.metrics.score import Score, StreamingMetric
 
 __all__ = [
     "ClassifierFeatures",
@@ -33,6 +33,7 @@ __all__ = [
     "PrecisionRecall",
     "PrecisionRecallScore",
     "Score",
+    "StreamingMetric",
     "TrainedClassifier",
     "build_classifier",
     "convert_frozen_graph",
