@@ -5,7 +5,7 @@
 """
 
 from tfgen.core.examples import Examples
+from tfgen.core.images import check_images
 from tfgen.data.images import from_arrays, load
-from tfgen.data.validation import check_images
 
 __all__ = ["Examples", "check_images", "from_arrays", "load"]

@@ -12,9 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.core.checks import expected
+from tfgen.core.images import check_channels
 from tfgen.data.sources import Request, Source
 from tfgen.data.transforms import ImageSize, fit_images
-from tfgen.data.validation import check_channels
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
 CHUNK = 1000  # Files decoded between two looks at the result.

@@ -10,8 +10,8 @@ import numpy as np
 
 from tfgen.core.checks import check_integer, check_member, check_seed, expected
 from tfgen.core.examples import check_batch_size, check_labels
+from tfgen.core.images import CHANNELS, check_images
 from tfgen.data.transforms import ImageSize, check_image_size, fit_array
-from tfgen.data.validation import CHANNELS, check_images
 
 IMAGE_KEYS = ("x", "images", "arr_0")
 LABEL_KEYS = ("y", "labels")

@@ -9,9 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.core.checks import expected
+from tfgen.core.images import check_channels
 from tfgen.data.sources import Request, Source
 from tfgen.data.transforms import fit_images
-from tfgen.data.validation import check_channels
 
 READ_BATCH = 256
 MAX_HOSTS = 3

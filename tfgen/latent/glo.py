@@ -17,9 +17,9 @@ from tfgen.core.checks import (
 )
 from tfgen.core.config import register
 from tfgen.core.examples import Batch, Examples
+from tfgen.core.images import check_images
 from tfgen.core.model import GenerativeModel
 from tfgen.core.update import Terms
-from tfgen.data.validation import check_images
 from tfgen.distributions import Gaussian
 from tfgen.latent.row_optimizers import RowAdam, RowSGD
 from tfgen.latent.spaces import Sphere

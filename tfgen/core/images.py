@@ -1,4 +1,4 @@
-"""What counts as a batch of images, and as their labels: checks made before any work."""
+"""What counts as a batch of images: checks made before any work."""
 
 from typing import Any
 
