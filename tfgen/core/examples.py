@@ -133,8 +133,7 @@ class Examples:
         check_integer("first_epoch", first_epoch, minimum=0)
         epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
         batches = epochs.flat_map(self._batch_indices)
-        batches = batches.map(self._gather, num_parallel_calls=tf.data.AUTOTUNE)
-        return batches.prefetch(tf.data.AUTOTUNE).with_options(_options())
+        return batches.map(self._gather).prefetch(2).with_options(_options())
 
     def as_float(self, index: Any = slice(None)) -> np.ndarray:
         """Returns examples as models see them, float32 [n, *event], uint8 scaled to [0, 1].
@@ -266,5 +265,7 @@ def _options() -> tf.data.Options:
     options.deterministic = True
     # Rewriting the graph copies the examples that it captured, once for every iterator.
     options.experimental_optimization.apply_default_optimizations = False
+    # An iterator that is autotuned waits for its tuner, up to seconds, when it is destroyed.
+    options.autotune.enabled = False
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     return options

