@@ -1,12 +1,9 @@
-"""What every runner shares: flags, strategy, data, checkpoints, history, and how a run ends."""
+"""What every runner shares: flags, strategy, data, drawing, export, and how a run ends."""
 
-import csv
-import io
 import json
 import os
 import shutil
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,8 +16,8 @@ import tensorflow as tf
 from absl import app, flags, logging
 
 import tfgen
-from tfgen import metrics
-from tfgen.core.checkpoint import check_writable
+from tfgen.core.files import check_writable, write_text, written_whole
+from tfgen.data.tfds import UnknownSplit
 
 FLAGS = flags.FLAGS
 
@@ -68,18 +65,6 @@ def define_flags(
         "Compile training steps with XLA; the model's own "
         "default, which is what was measured to be faster, unless given.",
     )
-    flags.DEFINE_string(
-        "features",
-        "classifier",
-        "For scores: classifier (trained on the data), "
-        "inception (the FID network; needs --inception_weights), keras_inception, "
-        "or a .keras classifier file. Several are separated by commas.",
-    )
-    flags.DEFINE_list(
-        "scores", ["fid"], "fid, and any of kid, precision_recall and inception_score."
-    )
-    flags.DEFINE_string("inception_weights", None, "The .npz file of the FID network's weights.")
-    flags.DEFINE_integer("inception_dimension", 768, "64, 192, 768, 1280 or 2048 features.")
     flags.DEFINE_bool("export", True, "Write the sampler to --workdir/serving.")
     flags.DEFINE_bool("skip_unreadable", False, "Skip images of a folder that cannot be read.")
     flags.DEFINE_integer("verbose", 1, "Keras progress: 0 none, 1 bars, 2 a line an epoch.", 0, 2)
@@ -91,13 +76,10 @@ def run(main: Callable[[Path, tf.distribute.Strategy], None]) -> None:
     def parsed(argv: Sequence[str]) -> None:
         if len(argv) > 1:
             sys.exit(f"Expected flags only. Received: {argv[1:]}")
-        check_features()
-        workdir = Path(FLAGS.workdir)
-        check_workdir(workdir)
-        if (workdir / "finished").exists() and not FLAGS.overwrite:
-            print(f"{workdir} is finished; --overwrite starts anew.")
-        else:
-            main(workdir, set_up())
+        workdir, strategy = Path(FLAGS.workdir), set_up()
+        # Only the first worker looks, when all have begun: --overwrite removes what is there.
+        if decided_by_chief(strategy, lambda: is_to_do(workdir)):
+            main(workdir, strategy)
 
     app.run(parsed)
 
@@ -133,29 +115,66 @@ def _strategy() -> tf.distribute.Strategy:
 def is_chief() -> bool:
     """Whether this process writes what a run leaves: the first worker, or the only process."""
     task = json.loads(os.environ.get("TF_CONFIG", "{}")).get("task", {})
-    return task.get("index", 0) == 0
+    return FLAGS.strategy != "multiworker" or task.get("index", 0) == 0
 
 
-def load_data(split: str) -> tfgen.data.Examples:
-    """Loads the split "train" or "test" of --dataset; --num_examples cuts the first."""
+def decided_by_chief(strategy: tf.distribute.Strategy, decide: Callable[[], bool]) -> bool:
+    """Returns what the first worker decides, on all workers, which wait for it.
+
+    When it raises an error or exits instead, the others exit too.
+    """
+    decision, error = 0.0, SystemExit("The first worker has ended, and says why.")
+    if is_chief():
+        try:
+            decision = float(decide())
+        except (Exception, SystemExit) as raised:
+            decision, error = -1.0, raised
+    # All replicas but the first of the first worker add nothing.
+    numbers = strategy.experimental_distribute_values_from_function(
+        lambda replica: tf.constant(0.0 if replica.replica_id_in_sync_group else decision)
+    )
+    decision = strategy.reduce(tf.distribute.ReduceOp.SUM, numbers, axis=None)
+    if decision < 0:
+        raise error
+    return bool(decision)
+
+
+def load_data() -> tuple[tfgen.data.Examples, tfgen.data.Examples]:
+    """Loads the examples of --dataset to train on, --num_examples of them, and those held out.
+
+    Held out is the split "test", or the last tenth of "train" where there is none.
+    """
+    try:
+        heldout = _load("test", batch_size=1)
+        return _load("train", FLAGS.batch_size, FLAGS.num_examples), heldout
+    except UnknownSplit:
+        heldout = _load("train[90%:]", batch_size=1)
+        return _load("train[:90%]", FLAGS.batch_size, FLAGS.num_examples), heldout
+
+
+def _load(split: str, batch_size: int, num_examples: int | None = None) -> tfgen.data.Examples:
     return tfgen.data.load(
         FLAGS.dataset,
         split=split,
-        batch_size=FLAGS.batch_size if split == "train" else 1,
+        batch_size=batch_size,
         image_size=FLAGS.image_size,
-        num_examples=FLAGS.num_examples if split == "train" else None,
+        num_examples=num_examples,
         data_dir=FLAGS.data_dir,
         seed=FLAGS.seed,
         skip_unreadable=FLAGS.skip_unreadable,
     )
 
 
-def check_workdir(workdir: Path) -> None:
-    """Exits with a message unless the directory can hold the run that the flags ask for."""
+def is_to_do(workdir: Path) -> bool:
+    """Returns whether the run that the flags ask for is not finished.
+
+    Exits with a message when the directory cannot hold it.
+    """
     check_writable(workdir)
     record = workdir / "flags.json"
     if not record.exists():
-        if any(workdir.iterdir()) and is_chief():
+        # The first file of a run that was killed may be left under its temporary name.
+        if any(".unfinished-" not in child.name for child in workdir.iterdir()):
             sys.exit(
                 f"{workdir} is neither empty nor a run of this program. Give another --workdir."
             )
@@ -167,16 +186,27 @@ def check_workdir(workdir: Path) -> None:
                 f"{workdir} holds a run with other values of {', '.join(changed)}. Give another "
                 "--workdir, or --overwrite to remove that run."
             )
+        if (workdir / "finished").exists():
+            print(f"{workdir} is finished; --overwrite starts anew.")
+            return False
+    return True
 
 
-def claim_workdir(workdir: Path) -> None:
+def claim_workdir(workdir: Path, strategy: tf.distribute.Strategy) -> None:
     """Makes the directory that of this run, once its data are known to be good."""
-    if not is_chief():
-        return
-    if FLAGS.overwrite:
-        shutil.rmtree(workdir)
-        workdir.mkdir(parents=True)
-    write_text(workdir / "flags.json", json.dumps(_chosen_flags(), indent=2) + "\n")
+
+    def claim() -> bool:
+        record = workdir / "flags.json"
+        if FLAGS.overwrite:
+            # The record goes last, by which the directory is known as a run if this is killed.
+            (workdir / "finished").unlink(missing_ok=True)
+            for child in workdir.iterdir():
+                if child != record:
+                    shutil.rmtree(child) if child.is_dir() else child.unlink()
+        write_text(record, json.dumps(_chosen_flags(), indent=2) + "\n")
+        return True
+
+    decided_by_chief(strategy, claim)
 
 
 def finish(workdir: Path) -> None:
@@ -188,87 +218,6 @@ def _chosen_flags() -> dict[str, Any]:
     """Returns the values of the flags that decide what a run computes."""
     flags_of_runner = FLAGS.get_key_flags_for_module(sys.argv[0])
     return {flag.name: flag.value for flag in flags_of_runner if flag.name not in _FREE_FLAGS}
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a file whole or not at all."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_text(text)
-    unfinished.replace(path)
-
-
-def save_model(model: keras.Model, path: Path) -> None:
-    """Writes a `.keras` file whole or not at all."""
-    unfinished = path.with_name(f".{os.getpid()}.{path.name}")
-    model.save(unfinished)
-    unfinished.replace(path)
-
-
-class HistoryFile(keras.callbacks.Callback):
-    """Keeps the mean of every logged term at each epoch, and its seconds, in a CSV file.
-
-    A resumed run replaces the lines of the epochs that it does again.
-
-    Args:
-        path: of the file.
-        stage: what the lines of this training are called.
-    """
-
-    def __init__(self, path: Path, stage: str = "training") -> None:
-        super().__init__()
-        self.path = path
-        self.stage = stage
-
-    def within(self, stage: str) -> "HistoryFile":
-        """Returns the like for one stage of several."""
-        return HistoryFile(self.path, stage)
-
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        # An epoch's seconds run from here, as a model may work before its first batch.
-        self._began = time.perf_counter()
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        if not is_chief():
-            return
-        now = time.perf_counter()
-        logs = (logs or {}) | {"seconds": now - self._began}
-        self._began = now
-        rows = [
-            row
-            for row in read_history(self.path)
-            if row["stage"] != self.stage or int(row["epoch"]) <= epoch
-        ]
-        for term, value in logs.items():
-            rows.append(
-                {
-                    "stage": self.stage,
-                    "epoch": epoch + 1,
-                    "term": term,
-                    "value": float(np.mean(value)),
-                }
-            )
-        text = io.StringIO()
-        writer = csv.DictWriter(text, ["stage", "epoch", "term", "value"], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_text(self.path, text.getvalue())
-
-
-def read_history(path: Path) -> list[dict[str, str]]:
-    """Returns the lines that `HistoryFile` wrote: stage, epoch, term, value."""
-    if not path.exists():
-        return []
-    with path.open() as lines:
-        return list(csv.DictReader(lines))
-
-
-def training_seconds(path: Path) -> dict[str, float]:
-    """Returns the seconds of all epochs of each stage in a history, whichever process ran them."""
-    seconds: dict[str, float] = {}
-    for row in read_history(path):
-        if row["term"] == "seconds":
-            seconds[row["stage"]] = seconds.get(row["stage"], 0.0) + float(row["value"])
-    return {stage: round(value, 1) for stage, value in seconds.items()}
 
 
 def in_batches(
@@ -297,164 +246,13 @@ def sheet(path: Path, panels: dict[str, np.ndarray]) -> None:
 
     figure, axes = pyplot.subplots(1, len(panels), figsize=(3.4 * len(panels), 3.7), squeeze=False)
     for axis, (name, image) in zip(axes[0], panels.items(), strict=True):
-        image = np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image
-        axis.imshow(image)
+        axis.imshow(image, cmap="gray", vmin=0, vmax=1)  # Colours are shown as they are.
         axis.set_title(name, fontsize=10)
         axis.axis("off")
     figure.tight_layout()
-    unfinished = path.with_name(f".{os.getpid()}.{path.name}")
-    figure.savefig(unfinished, dpi=150, bbox_inches="tight")
+    with written_whole(path) as unfinished:
+        figure.savefig(unfinished, dpi=150, bbox_inches="tight")
     pyplot.close(figure)
-    unfinished.replace(path)
-
-
-class Classifiers:
-    """The classifiers of a run, trained on its data when they are first needed and kept on disk.
-
-    Two are never the same: the one whose layers a perceptual loss compares must not be the one
-    whose features judge the result.
-
-    Args:
-        workdir: where they are kept.
-        train: labelled examples.
-    """
-
-    def __init__(self, workdir: Path, train: tfgen.data.Examples) -> None:
-        self.workdir = workdir
-        self.train = train
-
-    def perceptual(self) -> keras.Model:
-        """Returns the classifier for a perceptual loss."""
-        return self._classifier("perceptual", FLAGS.seed + 1, width=16, feature_dim=128).model
-
-    def judge(self) -> metrics.ClassifierFeatures:
-        """Returns the features of the classifier for scores."""
-        return self._classifier("judge", FLAGS.seed + 2, width=32, feature_dim=64)
-
-    def _classifier(
-        self, name: str, seed: int, width: int, feature_dim: int
-    ) -> metrics.ClassifierFeatures:
-        path = self.workdir / f"{name}.keras"
-        if path.exists():
-            return metrics.ClassifierFeatures.load(path)
-        if self.train.labels is None:
-            sys.exit(
-                f"{FLAGS.dataset} has no labels to train a classifier on. Give "
-                "--features=inception or a .keras classifier, and another --loss than perceptual."
-            )
-        trained = metrics.train_classifier(
-            self.train.as_float(),
-            self.train.labels,
-            self.train.num_classes,
-            width=width,
-            feature_dim=feature_dim,
-            seed=seed,
-        )
-        print(
-            f"{name} classifier: right on {trained.accuracy:.1%} of {trained.num_held_out} images "
-            "that were kept out of its training"
-        )
-        features = metrics.ClassifierFeatures(trained.model)
-        features.save(path)
-        return features
-
-
-def check_features() -> None:
-    """Exits with a message unless the files that --features needs are named and there."""
-    for name in FLAGS.features.split(","):
-        if name == "inception" and FLAGS.inception_weights is None:
-            sys.exit("--features=inception needs --inception_weights, an .npz file.")
-        path = FLAGS.inception_weights if name == "inception" else name
-        if name not in ("classifier", "keras_inception") and not Path(path).is_file():
-            sys.exit(f"--features: expected a file. Received: {path}")
-
-
-def extractors(classifiers: Classifiers) -> list[metrics.FeatureExtractor]:
-    """Returns the feature extractors that --features names."""
-    made = []
-    for name in FLAGS.features.split(","):
-        if name == "classifier":
-            made.append(classifiers.judge())
-        elif name == "inception":
-            weights, dimension = FLAGS.inception_weights, FLAGS.inception_dimension
-            made.append(metrics.Inception2015Features(weights, dimension))
-        elif name == "keras_inception":
-            made.append(metrics.KerasInceptionFeatures())
-        else:
-            made.append(metrics.ClassifierFeatures.load(name, title=Path(name).stem))
-    return made
-
-
-Scores = dict[str, list[metrics.Score]]
-
-
-def score(
-    judges: Sequence[metrics.FeatureExtractor],
-    heldout: tfgen.data.Examples,
-    generated: dict[str, np.ndarray],
-    num_inception: int,
-) -> Scores:
-    """Returns the scores of each kind of images against as many held-out ones, by each extractor.
-
-    FID comes first; --scores adds others. Extractors other than classifiers see `num_inception`
-    images at most.
-    """
-    scores: Scores = {name: [] for name in generated}
-    for judge in judges:
-        count = min(heldout.num_examples, *(len(images) for images in generated.values()))
-        if not isinstance(judge, metrics.ClassifierFeatures):
-            count = min(count, num_inception)
-        real = judge.extract(heldout.as_float(slice(0, count)))
-        meters = _meters(judge, heldout.split, count)
-        for meter in meters:
-            meter.update_real_features(real)
-        for name, images in generated.items():
-            fake = judge.extract(images[:count])
-            for meter in meters:
-                meter.reset(keep_real=True)
-                if isinstance(meter, metrics.InceptionScore):
-                    meter.update_fake(images[:count])  # It looks at probabilities.
-                else:
-                    meter.update_fake_features(fake)
-                result = meter.result()
-                scores[name] += result if isinstance(result, tuple) else [result]
-    return scores
-
-
-def _meters(
-    judge: metrics.FeatureExtractor, split: str, count: int
-) -> list[metrics.StreamingMetric]:
-    made = [metrics.FrechetInceptionDistance(judge, split)]
-    if "kid" in FLAGS.scores:
-        size = min(1000, count)
-        made.append(metrics.KernelInceptionDistance(judge, split, subset_size=size))
-    if "precision_recall" in FLAGS.scores:
-        made.append(metrics.PrecisionRecall(judge, split))
-    if "inception_score" in FLAGS.scores and isinstance(judge, metrics.ClassifierFeatures):
-        made.append(metrics.InceptionScore(judge, split))
-    return made
-
-
-def print_table(scores: Scores) -> None:
-    """Prints one line for each kind of images, and what the numbers are below."""
-    columns = next(iter(scores.values()))
-    print("\n" + " " * 20 + "".join(f"{score.metric:>12}" for score in columns))
-    print(" " * 20 + "".join(f"{score.extractor.split('[')[0][:10]:>12}" for score in columns))
-    for name, row in scores.items():
-        print(f"{name:<20}" + "".join(f"{score.value:12.3f}" for score in row))
-    for score in columns:
-        print(
-            f"{score.metric} in {score.extractor}: {score.num_fake} images against "
-            f"{score.num_real} of split {score.split!r} of {FLAGS.dataset}"
-        )
-
-
-def report(scores: Scores) -> dict[str, Any]:
-    """Returns what metrics.json holds: the FIDs by the first extractor, and all of the protocol."""
-    return {
-        "fid": {name: row[0].value for name, row in scores.items()},
-        "protocol": {name: [score.asdict() for score in row] for name, row in scores.items()},
-    }
 
 
 def export_and_check(model: tfgen.GenerativeModel, path: Path, numbers: dict[str, Any]) -> None:

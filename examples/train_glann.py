@@ -14,12 +14,15 @@ from typing import Any
 import keras
 import numpy as np
 import runner
+import scoring
 import tensorflow as tf
 from absl import flags
+from history import HistoryFile, training_seconds
 
 import tfgen
 from tfgen import latent, losses, metrics, networks
 from tfgen.core import paths
+from tfgen.core.files import write_text, written_whole
 
 FLAGS = flags.FLAGS
 
@@ -27,6 +30,7 @@ runner.define_flags(
     dataset="digits", workdir="runs/glann_digits", epochs=60, batch_size=64, learning_rate=1e-3
 )
 flags.adopt_module_key_flags(runner)
+flags.adopt_module_key_flags(scoring)
 flags.DEFINE_integer("imle_epochs", 200, "Passes of IMLE over the latents.", 1)
 flags.DEFINE_integer("latent_dim", 16, "Size of the latents.", 1)
 flags.DEFINE_enum("latent_space", "sphere", ["sphere", "ball"], "Where latents are kept.")
@@ -77,15 +81,15 @@ Images = dict[str, np.ndarray]
 
 def main(workdir: Path, strategy: tf.distribute.Strategy) -> None:
     """Trains, scores, draws and exports one GLANN."""
-    train, heldout = runner.load_data("train"), runner.load_data("test")
-    runner.claim_workdir(workdir)
+    train, heldout = runner.load_data()
+    runner.claim_workdir(workdir, strategy)
     print(f"{train}\n{heldout}")
     make_generator(train.event_shape)  # Complains of shapes it cannot make before any work.
-    classifiers = runner.Classifiers(workdir, train)
+    classifiers = scoring.Classifiers(workdir, train)
     loss = reconstruction_loss(classifiers, train)
-    judges = runner.extractors(classifiers)
+    judges = scoring.extractors(classifiers)
     callbacks = [
-        runner.HistoryFile(workdir / "history.csv"),
+        HistoryFile(workdir / "history.csv"),
         tfgen.callbacks.Checkpoint(workdir / "checkpoints"),
     ]
     if FLAGS.reset_optimizers:
@@ -105,21 +109,22 @@ def main(workdir: Path, strategy: tf.distribute.Strategy) -> None:
     if not runner.is_chief():
         return
     images = generate(glann, pixel_imle, train, heldout)
-    scores = runner.score(judges, heldout, images, FLAGS.num_scored_inception)
-    runner.print_table(scores)
-    seconds = runner.training_seconds(workdir / "history.csv")
+    scores = scoring.score(judges, heldout, images, FLAGS.num_scored_inception)
+    scoring.print_table(scores)
+    seconds = training_seconds(workdir / "history.csv")
     print("seconds of training: " + ", ".join(f"{k} {v:.0f}" for k, v in seconds.items()))
     draw(workdir, glann, images, heldout)
-    report = runner.report(scores) | {"training_seconds": seconds}
-    runner.save_model(glann, workdir / "model.keras")
+    report = scoring.report(scores) | {"training_seconds": seconds}
+    with written_whole(workdir / "model.keras") as unfinished:
+        glann.save(unfinished)
     if FLAGS.export:
         runner.export_and_check(glann, workdir / "serving", report)
-    runner.write_text(workdir / "metrics.json", json.dumps(report, indent=2) + "\n")
+    write_text(workdir / "metrics.json", json.dumps(report, indent=2) + "\n")
     runner.finish(workdir)
     print(f"{workdir} holds {', '.join(sorted(path.name for path in workdir.iterdir()))}")
 
 
-def reconstruction_loss(classifiers: runner.Classifiers, train: tfgen.data.Examples) -> Any:
+def reconstruction_loss(classifiers: scoring.Classifiers, train: tfgen.data.Examples) -> Any:
     """Returns the loss that --loss names."""
     if FLAGS.loss == "vgg16":
         return losses.vgg16_features()
@@ -247,7 +252,7 @@ def train_pixel_imle(
         train,
         epochs=FLAGS.pixel_imle_epochs,
         callbacks=[
-            runner.HistoryFile(workdir / "history.csv", "pixel_imle"),
+            HistoryFile(workdir / "history.csv", "pixel_imle"),
             tfgen.callbacks.Checkpoint(workdir / "checkpoints" / "pixel_imle"),
         ],
         verbose=FLAGS.verbose,

@@ -71,6 +71,30 @@ def test_a_sheet_of_the_same_seed_every_so_many_epochs(tmp_path):
     np.testing.assert_array_equal(sheet, np.round(expected * 255))
 
 
+def test_a_stage_of_images_is_drawn_itself_and_another_through_the_whole(tmp_path):
+    whole, images, vectors = small_glo(seed=1), small_glo(seed=2), small_imle()
+    grid = SampleGrid(tmp_path, num_samples=4)
+    grid.set_model(whole)
+    for stage, model in {"a": images, "b": vectors}.items():
+        part = grid.within(stage)
+        part.set_model(model)
+        part.on_epoch_end(0)
+    for name, drawn in {"samples_a_0001.png": images, "samples_b_0001.png": whole}.items():
+        expected = image_grid(drawn.sample(4, seed=0).numpy())
+        sheet = tf.io.decode_png((tmp_path / name).read_bytes())
+        np.testing.assert_array_equal(sheet, np.round(expected * 255))
+    assert len(list(tmp_path.iterdir())) == 2 and grid.model is whole
+
+
+def test_a_stage_keeps_the_arguments(tmp_path):
+    stage = SampleGrid(tmp_path, num_samples=4, every=2, seed=3).within("a")
+    stage.set_model(small_glo())
+    for epoch in range(4):
+        stage.on_epoch_end(epoch)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["samples_a_0002.png", "samples_a_0004.png"]
+
+
 def test_vectors_have_no_sheet(tmp_path):
     x = np.zeros([16, 2], np.float32)
     compiled(small_imle).fit(x, batch_size=8, verbose=0, callbacks=[SampleGrid(tmp_path)])

@@ -26,7 +26,11 @@ def runs(tmp_path_factory):
             assert not (folder / "killed.pickle").exists()
         processes.run(*killed)
         processes.finish(whole)
-    return [pickle.loads((folder / f"{name}.pickle").read_bytes()) for name in ("whole", "killed")]
+    return [
+        pickle.loads((folder / f"{name}.pickle").read_bytes())
+        | {"sheets": {path.name: path.read_bytes() for path in folder.glob(f"{name}_sheets/*")}}
+        for name in ("whole", "killed")
+    ]
 
 
 def test_state_is_equal_bit_for_bit(runs):
@@ -38,6 +42,12 @@ def test_state_is_equal_bit_for_bit(runs):
 
 def test_samples_are_equal_bit_for_bit(runs):
     np.testing.assert_array_equal(runs[1]["samples"], runs[0]["samples"])
+
+
+def test_sheets_are_equal_byte_for_byte(runs):
+    """The density that GLO samples is fitted anew for each sheet, whatever a checkpoint holds."""
+    assert len(runs[0]["sheets"]) == 4 + 5
+    assert runs[1]["sheets"] == runs[0]["sheets"]
 
 
 @pytest.mark.parametrize(

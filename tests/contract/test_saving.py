@@ -1,5 +1,8 @@
 """What is saved and loaded trains on as if nothing had happened."""
 
+import copy
+import pickle
+
 import keras
 import numpy as np
 import pytest
@@ -44,6 +47,16 @@ def test_samples_and_weights_are_the_same(saved):
     np.testing.assert_array_equal(model.sample(3, seed=4), loaded.sample(3, seed=4))
     for weight, again in zip(model.weights, loaded.weights, strict=True):
         np.testing.assert_array_equal(weight.numpy(), again.numpy(), err_msg=weight.path)
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_copies_are_the_same(saved, again):
+    _, model, _ = saved
+    copied = again(model)
+    np.testing.assert_array_equal(model.sample(3, seed=4), copied.sample(3, seed=4))
+    if "encode" in model.capabilities():
+        x = np.full([2, *model.event_shape], 0.5, np.float32)
+        np.testing.assert_allclose(model.encode(x).z, copied.encode(x).z, rtol=1e-5)
 
 
 def test_weights_alone_fill_a_new_model(saved, tmp_path):

@@ -108,6 +108,16 @@ def test_bad_data(data):
     assert model.step.numpy() == 0 and position(model).tolist() == [0, 0]
 
 
+@pytest.mark.parametrize("steps", [1, 3, 0])
+def test_the_steps_of_an_epoch_of_an_array_are_its_batches(steps):
+    model = center()
+    with pytest.raises(ValueError, match=f"`steps_per_epoch`, or 2.*Received: {steps}"):
+        model.fit(X, batch_size=2, steps_per_epoch=steps, verbose=0)
+    model.fit(X, batch_size=2, steps_per_epoch=2, verbose=0)
+    model.fit(dataset().repeat(), steps_per_epoch=3, verbose=0)
+    assert model.step.numpy() == 2 + 3
+
+
 @pytest.mark.parametrize("batch_size", [5, 0, -1, 1.5, "2"])
 def test_bad_batch_size(batch_size):
     with pytest.raises((TypeError, ValueError), match=COMPLAINT):
@@ -203,6 +213,15 @@ def test_training_state_is_all_that_a_step_changes():
         assert id(part) in state
     for optimizer in (model.generator_optimizer, model.latents_optimizer):
         assert all(id(variable) in state for variable in optimizer.variables)
+
+
+@pytest.mark.parametrize("verb", ["predict", "predict_on_batch"])
+def test_there_is_no_prediction(verb):
+    with pytest.raises(NotImplementedError) as error:
+        getattr(small_glo(), verb)(blocks())
+    assert str(error.value) == "GLO has no predict; it has sample, encode, decode, reconstruct"
+    with pytest.raises(NotImplementedError, match="_Center has no predict; it has no verb"):
+        getattr(center(), verb)(X, verbose=0)
 
 
 @pytest.mark.parametrize("num_points", [1, 0, 2.5])

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tests.small_models import COMPLAINT, blocks, small_glo, small_imle
-from tfgen.callbacks import ResetOptimizers, SampleGrid
+from tfgen.callbacks import ResetOptimizers, SampleGrid, image_grid
 from tfgen.latent import GLANN, RowAdam
 
 
@@ -85,6 +85,10 @@ def test_stages_that_do_not_fit():
         {"imle_batch_size": 2.5},
         {"imle_epochs": -1},
         {"imle_epochs": 1.5},
+        {"imle_initial_epoch": -1},
+        {"imle_initial_epoch": 0.5},
+        {"initial_epoch": -1},
+        {"steps_per_epoch": 1},  # There are two.
         {"batch_size": 17},
     ],
     ids=str,
@@ -116,10 +120,95 @@ def test_fit_before_compile():
         GLANN(small_glo(), small_imle(dim=3)).fit(blocks(), batch_size=8)
 
 
-def test_sheets_of_the_stage_whose_samples_are_images(tmp_path):
-    grid = SampleGrid(tmp_path, num_samples=4)
-    glann().fit(blocks(), batch_size=8, epochs=2, imle_epochs=3, verbose=0, callbacks=[grid])
-    assert {path.name for path in tmp_path.iterdir()} == {"samples_0001.png", "samples_0002.png"}
+@pytest.mark.parametrize("size", [1, 3, 4])
+def test_encoding_in_batches_is_that_of_the_first_stage(trained, size, monkeypatch):
+    search, sizes = trained.glo._search, []
+
+    def watched(x, **kwargs):
+        sizes.append(len(x))
+        return search(x, **kwargs)
+
+    x = blocks(4)
+    whole, rebuilt = trained.encode(x), trained.reconstruct(x)
+    monkeypatch.setattr(trained.glo, "_search", watched)
+    for mine, its in zip(trained.encode(x, batch_size=size), whole, strict=True):
+        np.testing.assert_allclose(mine, its, rtol=1e-4, atol=1e-5)
+    assert max(sizes) == size and sum(sizes) == 4
+    np.testing.assert_allclose(trained.reconstruct(x, batch_size=size), rebuilt, rtol=1e-4)
+
+
+def sheet(path):
+    return tf.io.decode_png(path.read_bytes()).numpy()
+
+
+def test_each_stage_has_sheets_of_images(tmp_path):
+    model, grid = glann(), SampleGrid(tmp_path, num_samples=4, seed=2)
+    model.fit(blocks(), batch_size=8, epochs=2, imle_epochs=3, verbose=0, callbacks=[grid])
+    sheets = {path.name: sheet(path) for path in tmp_path.iterdir()}
+    glo, imle = ([f"samples_{s}_000{i + 1}.png" for i in range(5)] for s in ("glo", "imle"))
+    assert sheets.keys() == {*glo[:2], *imle[:3]}
+    for last, drawn in {glo[1]: model.glo, imle[2]: model}.items():
+        expected = image_grid(drawn.sample(4, seed=2).numpy())
+        np.testing.assert_array_equal(sheets[last], np.round(255 * expected))
+    assert np.any(sheets[imle[0]] != sheets[imle[1]]) and np.any(sheets[glo[0]] != sheets[glo[1]])
+
+
+def test_callbacks_of_a_stage_are_told_of_the_whole_model():
+    seen = []
+
+    class Staged(keras.callbacks.Callback):
+        def within(self, stage):
+            seen.append((stage, self.model))
+            return self
+
+    model = glann()
+    model.fit(blocks(), batch_size=8, verbose=0, callbacks=[Staged()])
+    assert seen == [("glo", model), ("imle", model)]
+
+
+def test_each_stage_begins_at_its_own_epoch():
+    seen = []
+
+    class Watch(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            seen.append((type(self.model).__name__, epoch))
+
+    epochs = {"epochs": 3, "initial_epoch": 2, "imle_epochs": 4, "imle_initial_epoch": 2}
+    model = glann()
+    history = model.fit(blocks(), batch_size=8, verbose=0, callbacks=[Watch()], **epochs).history
+    assert seen == [("GLO", 2), ("IMLE", 2), ("IMLE", 3)]
+    assert len(history["glo_loss"]) == 1 and len(history["imle_loss"]) == 2
+
+
+def test_an_epoch_of_a_dataset_has_the_steps_that_are_asked_for():
+    data = {"x": blocks(), "index": np.arange(16)}
+    data = tf.data.Dataset.from_tensor_slices(data).repeat().batch(4, drop_remainder=True)
+    model = glann()
+    model.fit(data, epochs=2, steps_per_epoch=3, imle_epochs=1, imle_batch_size=8, verbose=0)
+    assert (model.glo.step.numpy(), model.imle.step.numpy()) == (6, 2)
+
+
+@pytest.mark.parametrize(
+    "arguments, reason",
+    [
+        ({"validation_data": blocks()}, "Expected no `validation_data`: .* no latent.*ndarray"),
+        ({"validation_split": 0.1}, r"Received: \['validation_split'\]"),
+        ({"shuffle": True, "class_weight": {0: 1}}, r"Received: \['class_weight', 'shuffle'\]"),
+        ({"epoch": 3}, r"Expected no other arguments .*Received: \['epoch'\]"),
+    ],
+    ids=str,
+)
+def test_arguments_that_no_stage_can_use(arguments, reason):
+    model = glann()
+    with pytest.raises(TypeError, match=reason):
+        model.fit(blocks(), batch_size=8, verbose=0, **arguments)
+    assert model.glo.step.numpy() == 0
+
+
+def test_no_validation_data_is_no_mistake():
+    model = glann()
+    model.fit(blocks(), batch_size=8, imle_epochs=0, verbose=0, validation_data=None)
+    assert model.glo.step.numpy() == 2
 
 
 def test_optimizers_of_one_stage_are_begun_anew():

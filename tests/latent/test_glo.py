@@ -1,5 +1,8 @@
 """GLO: what training and encoding do to latents, and what they refuse."""
 
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pytest
@@ -144,6 +147,71 @@ def test_encoding_of_an_image_does_not_depend_on_its_batch(trained):
     np.testing.assert_allclose(together.distance[1], alone.distance[0], rtol=1e-4)
 
 
+@pytest.fixture
+def searched(trained, monkeypatch):
+    """How many examples each search of the trained model was given."""
+    search, sizes = trained._search, []
+
+    def watched(x, **kwargs):
+        sizes.append(x.shape[0])
+        return search(x, **kwargs)
+
+    monkeypatch.setattr(trained, "_search", watched)
+    return sizes
+
+
+@pytest.mark.parametrize(
+    "batch_size, sizes",
+    [(1, [1] * 7), (3, [3, 3, 1]), (4, [4, 3]), (6, [6, 1]), (7, [7]), (9, [7])],
+)
+def test_encoding_does_not_depend_on_the_batch_size(trained, searched, batch_size, sizes):
+    x = np.random.default_rng(1).random((7, 4, 4, 1)).astype(np.float32)
+    whole, rebuilt = trained.encode(x), trained.reconstruct(x)
+    searched.clear()
+    in_batches = trained.encode(x, batch_size=batch_size)
+    assert searched == sizes and type(in_batches) is type(whole)
+    np.testing.assert_allclose(in_batches.z, whole.z, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(in_batches.distance, whole.distance, rtol=1e-4)
+    np.testing.assert_allclose(trained.reconstruct(x, batch_size), rebuilt, rtol=1e-4, atol=1e-5)
+
+
+def test_many_examples_are_not_encoded_at_once(trained, searched, monkeypatch):
+    monkeypatch.setattr(trained, "encode_steps", 1)
+    assert len(trained.encode(blocks(300)).z) == 300
+    assert searched == [256, 44]
+
+
+@pytest.mark.parametrize("rows", [5, None])
+def test_a_graph_encodes_all_at_once(trained, searched, rows):
+    x = blocks(5)
+    expected = trained.encode(x)
+    searched.clear()
+    spec = [tf.TensorSpec([rows, 4, 4, 1])]
+    graph = tf.function(lambda x: trained.encode(x, batch_size=2), input_signature=spec)
+    for mine, its in zip(graph(x), expected, strict=True):
+        np.testing.assert_allclose(mine, its, rtol=1e-4, atol=1e-5)
+    assert searched == [rows]
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 2.5, None])
+@pytest.mark.parametrize("verb", ["encode", "reconstruct"])
+def test_bad_batch_size(trained, verb, batch_size):
+    with pytest.raises((TypeError, ValueError), match=f"`batch_size`.*{COMPLAINT[9:]}"):
+        getattr(trained, verb)(blocks(2), batch_size=batch_size)
+
+
+def test_many_models_encode_without_warnings_and_are_let_go(caplog):
+    models = []
+    for _ in range(6):  # TensorFlow warns of five traces of one function.
+        model = small_glo(encode_steps=1, encode_restarts=1)
+        model.encode(blocks(2))
+        models.append(weakref.ref(model))
+    assert not [record for record in caplog.records if "GLO" in record.getMessage()]
+    del model
+    gc.collect()
+    assert not any(model() for model in models)
+
+
 def test_encode_moves_no_variable(trained):
     before = [variable.numpy() for variable in trained.training_state]
     trained.encode(blocks(2))
@@ -205,6 +273,89 @@ def test_samples_are_decoded_draws_of_the_density(trained):
     seeds = tf.constant([[1, 2], [3, 4]])
     expected = trained.decode(trained.prior.sample_rows(seeds))
     np.testing.assert_allclose(trained.sample_rows(seeds), expected, rtol=1e-6)
+
+
+def decoded(model, seed=0):
+    """Returns samples from a density that is fitted to the latents here and now."""
+    density = Gaussian(3).fit(model.codes.numpy())
+    seeds = tf.constant([[seed, 0], [seed, 1]])
+    return model.decode(density.sample_rows(seeds)).numpy()
+
+
+class During(keras.callbacks.Callback):
+    """Keeps what a function of the model returns, and what it should, during and after epochs."""
+
+    def __init__(self, function, every=1):
+        super().__init__()
+        self.function, self.every = function, every
+        self.seen, self.expected = [], []
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 0:
+            self.compare()
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch % self.every == 0:
+            self.compare()
+
+    def compare(self):
+        self.expected.append(decoded(self.model))
+        self.seen.append(self.function(self.model).numpy())
+
+
+SEEDS = tf.constant([[0, 0], [0, 1]])
+
+
+def loaded(model, path):
+    model.save(path)
+    return keras.models.load_model(path)
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda model, path: model.sample(2, seed=0),
+        lambda model, path: tf.function(model.sample_rows)(SEEDS),
+        lambda model, path: loaded(model, path).sample(2, seed=0),
+    ],
+    ids=["sample", "graph", "file"],
+)
+def test_samples_during_training_are_of_the_latents_as_they_are(draw, tmp_path):
+    watch = During(lambda model: draw(model, tmp_path / "model.keras"))
+    model = compiled()
+    model.fit(blocks(), batch_size=8, epochs=2, verbose=0, callbacks=[watch])
+    assert len(watch.seen) == 4
+    np.testing.assert_allclose(watch.seen, watch.expected, rtol=1e-5)
+    assert len(np.unique([seen.sum() for seen in watch.seen])) == 4
+
+
+def test_the_density_is_fitted_when_it_must_be_and_no_more(monkeypatch):
+    fits = []
+    fit = Gaussian.fit
+    monkeypatch.setattr(Gaussian, "fit", lambda self, x: fits.append(len(x)) or fit(self, x))
+
+    class Samples(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            for _ in range(3 * (epoch % 2)):
+                self.model.sample(2)
+
+    model = compiled()
+    model.fit(blocks(), batch_size=8, epochs=5, verbose=0, callbacks=[Samples()])
+    assert len(fits) == 2 + 1  # Two of the epochs, and the end.
+    model.step.assign_add(1)
+    model.sample(2)
+    assert len(fits) == 3  # What training does not move is left as it is.
+
+
+def test_sampling_changes_nothing_of_training(tmp_path):
+    states = []
+    for callbacks in ([], [During(lambda model: model.sample(2))]):
+        keras.utils.set_random_seed(0)
+        model = compiled()
+        model.fit(blocks(), batch_size=8, epochs=3, verbose=0, callbacks=callbacks)
+        states.append([variable.numpy() for variable in model.training_state])
+    for quiet, sampled in zip(*states, strict=True):
+        np.testing.assert_array_equal(quiet, sampled)
 
 
 def test_another_density_takes_the_place_of_the_first():

@@ -1,5 +1,8 @@
 """IMLE: assignments against brute force, rounds, and the modes that it covers."""
 
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pytest
@@ -86,6 +89,18 @@ def test_noise_is_for_training_and_of_the_seed():
 
     assert loss(1, True) == loss(1, True) != loss(2, True)
     assert loss(1, False) == loss(2, False) != loss(1, True)
+
+
+def test_many_models_search_without_warnings_and_are_let_go(caplog):
+    models = []
+    for _ in range(6):  # TensorFlow warns of five traces of one function.
+        model = small_imle(num_candidates=4)
+        model.nearest_noise(X)
+        models.append(weakref.ref(model))
+    assert not [record for record in caplog.records if "IMLE" in record.getMessage()]
+    del model
+    gc.collect()
+    assert not any(model() for model in models)
 
 
 def test_noise_has_the_given_deviation():

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tests.small_models import COMPLAINT, blocks, small_glo
 from tfgen.losses import AbsoluteError, Perceptual, SquaredError, vgg16_features
-from tfgen.losses.perceptual import VGG16_LAYERS
+from tfgen.losses.perceptual import IMAGENET_MEAN, VGG16_LAYERS
 
 RNG = np.random.default_rng(0)
 MIX = RNG.normal(size=(3, 4))  # The 1 x 1 convolution "mix", then ReLU.
@@ -186,21 +186,40 @@ def test_vgg16_without_a_network_connection(monkeypatch):
         assert text in str(error.value)
 
 
-def test_vgg16_layers(monkeypatch):
-    untrained = keras.applications.VGG16(weights=None, include_top=False)
+@pytest.fixture
+def vgg16(monkeypatch):
+    """VGG16 without its weights, and what it is asked for, in place of the one with them."""
     asked = {}
 
     def without_weights(**kwargs):
         asked.update(kwargs)
-        return untrained
+        keras.utils.set_random_seed(0)
+        return made(weights=None, include_top=False)
 
+    made = keras.applications.VGG16
     monkeypatch.setattr(keras.applications, "VGG16", without_weights)
+    return asked
+
+
+def test_vgg16_layers(vgg16):
     loss = vgg16_features(pixel_weight=2.0)
-    assert asked == {"weights": "imagenet", "include_top": False}
+    assert vgg16 == {"weights": "imagenet", "include_top": False}
     assert loss.layer_names == VGG16_LAYERS and loss.pixel_weight == 2.0
     shapes = [tuple(f.shape) for f in loss.features(tf.zeros([2, 28, 28, 1]))]
     assert shapes == [(2, 32, 32, 64), (2, 16, 16, 128), (2, 8, 8, 256)]
-    # Black is -1 to the network, and so is the padding's value of zero.
+    # Black, which is what the images are padded with.
     shown = loss._shown(tf.zeros([1, 28, 28, 1])).numpy()
-    assert shown.shape == (1, 32, 32, 3) and (shown == -1).all()
+    assert shown.shape == (1, 32, 32, 3) and (shown == -IMAGENET_MEAN).all()
     assert vgg16_features(layer_names=("block5_conv3",)).layer_names == ("block5_conv3",)
+
+
+def test_vgg16_sees_images_as_its_weights_expect(vgg16):
+    images = RNG.uniform(size=(2, 32, 32, 3)).astype(np.float32)
+    network = keras.applications.VGG16()
+    body = keras.Model(network.input, network.get_layer("block2_conv2").output)
+    expected = body(keras.applications.vgg16.preprocess_input(255 * images)).numpy()
+    found = vgg16_features().features(images)[1].numpy()
+    # Keras takes a mean from each channel, up to 12 from the one that is taken here from all.
+    assert np.abs(found - expected).mean() < 0.15 * np.abs(expected).mean()
+    swapped = vgg16_features().features(images[..., ::-1])[1].numpy()
+    assert np.abs(swapped - expected).mean() > 0.3 * np.abs(expected).mean()

@@ -38,6 +38,12 @@ def test_the_same_seed_trains_the_same_classifier():
     assert not np.array_equal(*kernels)
 
 
+def test_progress_is_shown_when_asked_for(capsys):
+    for verbose, shown in ((0, False), (2, True)):
+        train_classifier(*bars(64), num_classes=2, width=2, epochs=1, verbose=verbose)
+        assert ("loss: " in capsys.readouterr().out) == shown
+
+
 def test_a_layer_computes_one_function(trained):
     images, _ = bars(5)
     in_training = trained.model(images, training=True)
@@ -66,7 +72,7 @@ def test_levels_from_pixels_upwards(shape, levels):
     ("change", "message"),
     [
         ({"labels": np.zeros(3, int)}, r"shape \(64,\)"),
-        ({"labels": np.zeros(64)}, "integer labels"),
+        ({"labels": np.zeros(64)}, "`labels` to be integers"),
         ({"labels": np.full(64, 2)}, r"\[0, 2\)"),
         ({"num_classes": 1}, "num_classes"),
         ({"held_out": 0.0}, "held_out"),
@@ -80,5 +86,5 @@ def test_levels_from_pixels_upwards(shape, levels):
 )
 def test_what_cannot_be_trained_on(change, message):
     images, labels = bars(64)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         train_classifier(**({"images": images, "labels": labels, "num_classes": 2} | change))

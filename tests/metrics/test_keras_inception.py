@@ -65,5 +65,5 @@ def test_antialiasing_is_named_and_matters(small):
 
 
 def test_weights_that_cannot_be_fetched(small):
-    with pytest.raises(RuntimeError, match=r"\.keras/models.*URL fetch failure"):
+    with pytest.raises(RuntimeError, match=r"\.keras/models.*Received: URL fetch failure"):
         KerasInceptionFeatures()

@@ -110,7 +110,7 @@ def test_what_is_no_model(tmp_path):
 
 
 def test_a_model_that_can_do_nothing_leaves_nothing(tmp_path):
-    with pytest.raises(ValueError, match="no capability"):
+    with pytest.raises(ValueError, match="Expected a model with one of the capab"):
         export(center(), tmp_path)
     assert not list(tmp_path.iterdir())
 

@@ -20,6 +20,11 @@ class ResetOptimizers(keras.callbacks.Callback):
             Groups that are not named keep their optimizer as it is.
         halve_every: epochs after which the rates are halved, > 0; None for never.
         stage: of a model that is trained in stages, the only one it is for, e.g. "glo" of GLANN.
+
+    Raises:
+        TypeError: when `halve_every` is not an integer.
+        ValueError: when a number is not > 0; when training begins, if the model has no such group
+            or its learning rate is a schedule.
     """
 
     def __init__(

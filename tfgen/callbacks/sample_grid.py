@@ -1,5 +1,6 @@
 """A sheet of samples after each epoch."""
 
+import copy
 import math
 import os
 from pathlib import Path
@@ -9,8 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfgen.core.checkpoint import check_writable
 from tfgen.core.checks import check_integer, check_rank, expected
+from tfgen.core.files import check_writable, written_whole
 
 
 def image_grid(images: np.ndarray, columns: int | None = None, gap: int = 1) -> np.ndarray:
@@ -23,6 +24,9 @@ def image_grid(images: np.ndarray, columns: int | None = None, gap: int = 1) -> 
 
     Returns:
         float32 [grid_height, grid_width, channels] in [0, 1].
+
+    Raises:
+        ValueError: when the images have another rank, or there are none.
     """
     images = np.asarray(images, np.float32)
     check_rank("images", images.shape, 4, "[num_images, height, width, channels]")
@@ -40,18 +44,27 @@ def image_grid(images: np.ndarray, columns: int | None = None, gap: int = 1) -> 
 
 
 def write_png(path: str | os.PathLike, image: np.ndarray) -> None:
-    """Writes an image, float [height, width, channels] in [0, 1], whole or not at all."""
+    """Writes an image to a file, whole or not at all.
+
+    Args:
+        path: of the file; one that is there is replaced.
+        image: float [height, width, channels] of 1 to 4 channels; clipped to [0, 1].
+
+    Raises:
+        OSError: when the file cannot be written.
+        tf.errors.InvalidArgumentError: when the image has other channels.
+    """
     pixels = np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
-    path = Path(path)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_bytes(tf.io.encode_png(pixels).numpy())
-    unfinished.replace(path)
+    with written_whole(path) as unfinished:
+        unfinished.write_bytes(tf.io.encode_png(pixels).numpy())
 
 
 class SampleGrid(keras.callbacks.Callback):
     """Writes `samples_<epoch>.png`, the same seed's samples after each epoch.
 
-    A stage of training whose samples are not images, such as the second of GLANN, gets no sheets.
+    A model that is trained in stages, such as GLANN, gets `samples_<stage>_<epoch>.png`, with the
+    samples of the stage's own model or, if these are not images, of the whole model as it is then.
+    A model whose samples are not images gets no sheets.
 
     Args:
         directory: where to; made if it does not exist.
@@ -73,12 +86,22 @@ class SampleGrid(keras.callbacks.Callback):
         self.num_samples = num_samples
         self.every = every
         self.seed = seed
+        self._name = "samples"
+        self._whole: keras.Model | None = None
+
+    def within(self, stage: str) -> "SampleGrid":
+        """Returns the like for one stage of the model that `set_model` told of."""
+        grid = copy.copy(self)
+        grid._name = f"{self._name}_{stage}"
+        grid._whole = self.model
+        return grid
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         check_writable(self.directory)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         done = epoch + 1
-        if done % self.every == 0 and len(self.model.event_shape) == 3:
-            samples = self.model.sample(self.num_samples, seed=self.seed)
-            write_png(self.directory / f"samples_{done:04d}.png", image_grid(samples.numpy()))
+        drawn = [m for m in (self.model, self._whole) if m and len(m.event_shape) == 3]
+        if done % self.every == 0 and drawn:
+            samples = drawn[0].sample(self.num_samples, seed=self.seed)
+            write_png(self.directory / f"{self._name}_{done:04d}.png", image_grid(samples.numpy()))

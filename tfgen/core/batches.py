@@ -13,8 +13,12 @@ from tfgen.core.examples import Batch, Examples
 def as_batch(data: Any) -> Batch:
     """Returns training data as a dictionary with the key "x".
 
-    Accepts a dictionary, a tensor, `(x,)` and `(x, label)`; the first of a tuple may be a
-    dictionary.
+    Args:
+        data: a dictionary, a tensor [batch, *event], `(x,)` or `(x, label)`; the first of a tuple
+            may be a dictionary.
+
+    Raises:
+        ValueError: when a dictionary has no "x".
     """
     x, label, _ = keras.utils.unpack_x_y_sample_weight(data)
     batch = dict(x) if isinstance(x, Mapping) else {"x": x}
@@ -26,7 +30,19 @@ def as_batch(data: Any) -> Batch:
 
 
 def as_examples(x: Any, y: Any, batch_size: int | None, seed: int) -> Any:
-    """Returns arrays as Examples, and anything else as it is."""
+    """Returns arrays as Examples, and anything else as it is.
+
+    Args:
+        x: an array [num_examples, *event], or other data.
+        y: labels, integers [num_examples], of an array.
+        batch_size: of an array; 32 unless given.
+        seed: of the order of an array's examples.
+
+    Raises:
+        TypeError: when an array has a wrong dtype.
+        ValueError: when an array is refused by `Examples`, or other data come with `y` or
+            `batch_size`.
+    """
     if hasattr(x, "shape") and hasattr(x, "dtype"):
         return Examples(x, y, batch_size=32 if batch_size is None else batch_size, seed=seed)
     if y is not None or batch_size is not None:
@@ -35,6 +51,12 @@ def as_examples(x: Any, y: Any, batch_size: int | None, seed: int) -> Any:
 
 
 def element_spec(data: Any) -> Any:
+    """Returns the specification of the batches of a dataset or of Examples.
+
+    Raises:
+        TypeError: when the data are neither.
+        ValueError: when a dataset is known to be empty.
+    """
     if not hasattr(data, "element_spec"):
         raise TypeError(
             expected("what tfgen.data.load returned, an array or a tf.data.Dataset", type(data))

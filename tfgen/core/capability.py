@@ -32,7 +32,11 @@ class UnsupportedCapability(NotImplementedError):
 
 
 class Capabilities:
-    """The verbs. A model overrides those that its mathematics allows; the others say so."""
+    """The verbs. A model overrides those that its mathematics allows; the others say so.
+
+    Raises:
+        UnsupportedCapability: by a verb that the model does not have.
+    """
 
     @classmethod
     def capabilities(cls) -> frozenset[str]:
@@ -53,11 +57,20 @@ class Capabilities:
 
         Returns:
             [num_samples, *event]; images are float32 in [0, 1].
+
+        Raises:
+            TypeError: when a number is not an integer.
+            ValueError: when one is out of range, or an unconditional model gets a condition.
         """
         return self.sample_rows(random.row_seeds(num_samples, seed), condition)
 
     def sample_rows(self, row_seeds: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
-        """Draws one sample a row seed, [batch, *event] from int32 [batch, 2]."""
+        """Draws one sample a row seed, [batch, *event] from int32 [batch, 2].
+
+        Args:
+            row_seeds: such as `tfgen.core.random.row_seeds` makes.
+            condition: [batch, ...] what to condition on, for a conditional model.
+        """
         raise self._unsupported("sample_rows")
 
     def log_prob(self, x: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
@@ -67,11 +80,21 @@ class Capabilities:
     def log_prob_bound(
         self, x: tf.Tensor, num_importance: int = 1, seed: int | None = None
     ) -> tf.Tensor:
-        """Returns a lower bound on the log density of each example, [batch], in nats."""
+        """Returns a lower bound on the log density of each example, [batch], in nats.
+
+        Args:
+            x: float32 [batch, *event].
+            num_importance: draws of the latents that the bound averages over, > 0.
+            seed: of the draws, in [0, 2**31), or None for others at each call.
+        """
         raise self._unsupported("log_prob_bound")
 
     def encode(self, x: tf.Tensor) -> Any:
-        """Returns the latents of examples, or a named tuple that begins with them."""
+        """Returns the latents [batch, ...] of examples, or a named tuple that begins with them.
+
+        Args:
+            x: float32 [batch, *event].
+        """
         raise self._unsupported("encode")
 
     def decode(self, z: tf.Tensor) -> tf.Tensor:
@@ -79,11 +102,17 @@ class Capabilities:
         raise self._unsupported("decode")
 
     def reconstruct(self, x: tf.Tensor) -> tf.Tensor:
-        """Returns the decoded latents of examples, [batch, *event]."""
+        """Returns the decoded latents of examples, [batch, *event] of [batch, *event]."""
         raise self._unsupported("reconstruct")
 
     def complete(self, x: tf.Tensor, mask: tf.Tensor, seed: int | None = None) -> tf.Tensor:
-        """Returns examples whose entries under `mask` == 0 are drawn given the others."""
+        """Returns examples [batch, *event] whose entries under `mask` == 0 are drawn anew.
+
+        Args:
+            x: float32 [batch, *event], of which the entries under `mask` != 0 are given.
+            mask: which entries are given, broadcast to `x`.
+            seed: of the draws, in [0, 2**31), or None for others at each call.
+        """
         raise self._unsupported("complete")
 
     def interpolate(
@@ -98,6 +127,10 @@ class Capabilities:
 
         Returns:
             [batch, num_points, *event].
+
+        Raises:
+            TypeError: when `num_points` is not an integer.
+            ValueError: when it is below 2.
         """
         check_integer("num_points", num_points, minimum=2)
         points = path(start, end, tf.linspace(0.0, 1.0, num_points))
@@ -105,7 +138,14 @@ class Capabilities:
         return tf.reshape(decoded, [-1, num_points, *decoded.shape[1:]])
 
     def latent_arithmetic(self, a: tf.Tensor, b: tf.Tensor, c: tf.Tensor) -> tf.Tensor:
-        """Decodes a - b + c, the analogy "a is to b as the result is to c"; [batch, *event]."""
+        """Decodes a - b + c, the analogy "a is to b as the result is to c".
+
+        Args:
+            a, b, c: latents [batch, latent_dim].
+
+        Returns:
+            [batch, *event].
+        """
         return self.decode(a - b + c)
 
     @classmethod

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from tfgen.core.checks import check_integer, expected
+from tfgen.core.files import check_writable
 
 
 class CheckpointError(ValueError):
@@ -46,7 +47,15 @@ class Checkpoint(keras.callbacks.Callback):
         return Checkpoint(self.directory / name, self.every)
 
     def restore(self, model: keras.Model) -> int:
-        """Restores the latest checkpoint, if there is one, and returns the epochs it had done."""
+        """Restores the latest checkpoint, if there is one, and returns the epochs it had done.
+
+        Args:
+            model: a compiled model, into whose variables the checkpoint is read.
+
+        Raises:
+            OSError: when the directory cannot be written.
+            CheckpointError: when the latest checkpoint is not whole, or not one of this model.
+        """
         check_writable(self.directory)
         with model.distribute_strategy.scope():
             self._epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
@@ -69,21 +78,6 @@ class Checkpoint(keras.callbacks.Callback):
     def _save(self, epochs_done: int) -> None:
         self._epoch.assign(epochs_done)
         self._manager.save(checkpoint_number=epochs_done)
-
-
-def check_writable(directory: Path) -> None:
-    """Makes a directory, and raises OSError unless files can be written in it."""
-    probe = directory / f".probe-{os.getpid()}"
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        try:
-            probe.write_bytes(b"\0" * 4096)
-        finally:
-            probe.unlink(missing_ok=True)
-    except OSError as error:
-        raise type(error)(
-            error.errno, expected("a directory that can be written", error.strerror), str(directory)
-        ) from error
 
 
 def _latest(directory: Path) -> str | None:

@@ -71,7 +71,10 @@ class Examples:
         self.split = split
         # The arrays are views of the tensors, so that the examples are in memory once.
         self._x, self.x = _on_host(x)
-        self._labels, self.labels = (None, None) if labels is None else _on_host(labels)
+        self._labels: tf.Tensor | None = None
+        self.labels: np.ndarray | None = None
+        if labels is not None:
+            self._labels, self.labels = _on_host(labels)
         self._round = (self.num_examples, 1)
 
     @property
@@ -129,6 +132,10 @@ class Examples:
             A dataset of dictionaries: "x" float32 [batch, *event], "index" int64 [batch], the rows
             of `self.x` they are, and if there are labels, "label" int64 [batch]. Under
             tf.distribute every replica gets other rows of the same batch.
+
+        Raises:
+            TypeError: when `first_epoch` is not an integer.
+            ValueError: when it is negative.
         """
         check_integer("first_epoch", first_epoch, minimum=0)
         epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
@@ -145,7 +152,15 @@ class Examples:
         return x / np.float32(255) if self.x.dtype == np.uint8 else x
 
     def with_batch_size(self, batch_size: int) -> "Examples":
-        """Returns the same examples, in the same memory, with another batch size."""
+        """Returns the same examples, in the same memory, with another batch size.
+
+        Args:
+            batch_size: examples in a batch, in [1, num_examples].
+
+        Raises:
+            TypeError: when `batch_size` is not an integer.
+            ValueError: when it is out of range.
+        """
         check_batch_size(batch_size, self.num_examples)
         other = copy.copy(self)
         other.batch_size = int(batch_size)
@@ -157,6 +172,10 @@ class Examples:
         Args:
             subset_size: in [batch_size, num_examples].
             num_epochs: that a round lasts, >= 1.
+
+        Raises:
+            TypeError: when `num_epochs` is not an integer.
+            ValueError: when a number is out of range.
         """
         check_integer("num_epochs", num_epochs)
         if not self.batch_size <= subset_size <= self.num_examples:
@@ -168,7 +187,11 @@ class Examples:
         return other
 
     def members(self, epoch: int) -> np.ndarray:
-        """Returns the rows, int64, of the examples that an epoch visits."""
+        """Returns the rows, int64 [n], of the examples that an epoch visits; it may leave some out.
+
+        Args:
+            epoch: its number, >= 0.
+        """
         return self._members(tf.constant(epoch, tf.int64)).numpy()
 
     def _members(self, epoch: tf.Tensor) -> tf.Tensor:

@@ -1,8 +1,9 @@
-"""What counts as a batch of images: checks made before any work."""
+"""What counts as a batch of images, checked before any work, and how many channels it has."""
 
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from tfgen.core.checks import check_rank, expected
 
@@ -51,6 +52,23 @@ def check_channels(channels: int | None, name: str, hint: str = "") -> None:
         raise ValueError(
             expected(f"{name} to have 1, 3 or 4 channels, last{hint}", f"{channels} channels")
         )
+
+
+def with_channels(images: tf.Tensor, channels: int) -> tf.Tensor:
+    """Returns images with so many channels; only grey is turned into something else.
+
+    Args:
+        images: [batch, height, width, channels].
+        channels: how many to return; with 3, grey images are repeated.
+
+    Raises:
+        ValueError: when the images have another number of channels.
+    """
+    if images.shape[-1] == 1 and channels == 3:
+        return tf.repeat(images, 3, axis=-1)
+    if images.shape[-1] != channels:
+        raise ValueError(expected(f"images of {channels} channels", tuple(images.shape)))
+    return images
 
 
 def _check_values(images: np.ndarray, name: str) -> None:

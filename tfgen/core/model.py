@@ -1,14 +1,14 @@
 """The base of every model: the one training step, and `fit`."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 import keras
 import tensorflow as tf
 
 from tfgen.core import checks, random
 from tfgen.core.batches import as_batch, as_examples, element_spec
-from tfgen.core.capability import Capabilities
+from tfgen.core.capability import CAPABILITIES, Capabilities
 from tfgen.core.checkpoint import Checkpoint
 from tfgen.core.config import Configurable
 from tfgen.core.examples import Batch, Examples
@@ -31,6 +31,10 @@ class GenerativeModel(Capabilities, Configurable, keras.Model):
     Args:
         seed: of the training noise, an integer in [0, 2**31).
         name: of the model.
+
+    Raises:
+        TypeError: when `seed` is not an integer.
+        ValueError: when it is out of range.
     """
 
     groups: ClassVar[tuple[str, ...]] = ()
@@ -55,7 +59,17 @@ class GenerativeModel(Capabilities, Configurable, keras.Model):
     # What is optimised.
 
     def objective(self, x: Batch, seed: tf.Tensor, training: bool) -> Terms:
-        """Returns `{"loss": [batch], ...}`, for a model that minimises one loss."""
+        """Returns the terms to minimise, for a model that minimises one loss.
+
+        Args:
+            x, seed, training: as for `updates`.
+
+        Returns:
+            `{"loss": [batch], ...}`; what else is in it becomes a logged metric.
+
+        Raises:
+            NotImplementedError: when a model writes neither this nor `updates`.
+        """
         raise NotImplementedError(f"{type(self).__name__} writes neither objective nor updates")
 
     def updates(self, x: Batch, seed: tf.Tensor, training: bool = True) -> Sequence[Update]:
@@ -73,7 +87,12 @@ class GenerativeModel(Capabilities, Configurable, keras.Model):
         return examples
 
     def begin_epoch(self, epoch: int, examples: Examples | None) -> None:
-        """Does what must be done before an epoch; nothing unless a model says so."""
+        """Does what must be done before an epoch; nothing unless a model says so.
+
+        Args:
+            epoch: its number, from 0.
+            examples: what `fit` trains on, None when that is a dataset.
+        """
 
     def end_training(self) -> None:
         """Does what must be done after the last epoch of `fit`; nothing unless a model says so."""
@@ -97,6 +116,10 @@ class GenerativeModel(Capabilities, Configurable, keras.Model):
             steps_per_execution: how many batches one call of the compiled function trains on.
             **optimizers: `g_optimizer=` for each group g in `groups`, a Keras optimizer or its
                 name; `optimizer=` when there is one group. Those not given take their default.
+
+        Raises:
+            TypeError: when an optimizer is of no group.
+            ValueError: when one is neither a Keras optimizer nor the name of one.
         """
         chosen = self._name_optimizers(optimizers)
         jit = self.default_jit_compile if jit_compile is None else jit_compile
@@ -158,7 +181,14 @@ class GenerativeModel(Capabilities, Configurable, keras.Model):
         return self.weights + [variable for o in optimizers for variable in o.variables]
 
     def train_step(self, data: Any) -> Terms:
-        """Does the updates of one step on a batch; the only training step of the library."""
+        """Does the updates of one step on a batch; the only training step of the library.
+
+        Args:
+            data: what `tfgen.core.batches.as_batch` accepts.
+
+        Returns:
+            The means over the epoch of the logged terms, scalars.
+        """
         x = as_batch(data)
         seed = random.step_seed(self.seed, self.step.value)
         logs: Terms = {}
@@ -231,18 +261,23 @@ class GenerativeModel(Capabilities, Configurable, keras.Model):
             batch_size: when `x` is an array; 32 unless given.
             epochs: the epoch to train up to.
             verbose, callbacks, initial_epoch, steps_per_epoch, **kwargs: as in Keras. A
-                `tfgen.callbacks.Checkpoint` among the callbacks resumes where it left off, and
-                `validation_data` may be what `tfgen.data.load` returned.
+                `tfgen.callbacks.Checkpoint` among the callbacks resumes where it left off,
+                `steps_per_epoch` is for datasets, and `validation_data` may be what
+                `tfgen.data.load` returned.
 
         Returns:
             The Keras history.
 
         Raises:
             NonFiniteError: when a batch of data or a loss is not finite, naming the batch.
+            TypeError, ValueError: when the model is not compiled, or the data do not fit it.
         """
         self._assert_compile_called("fit")
         data = as_examples(x, y, batch_size, self.seed)
         examples = self.training_data(data) if isinstance(data, Examples) else None
+        if examples and steps_per_epoch not in (None, examples.steps_per_epoch):
+            what = f"no `steps_per_epoch`, or {examples.steps_per_epoch}, the batches of the array"
+            raise ValueError(checks.expected(what, steps_per_epoch))
         spec = as_batch(examples.element_spec if examples else element_spec(data))
         self.check_data(spec, examples)
         kwargs["validation_data"] = self._one_pass(kwargs.get("validation_data"))
@@ -292,6 +327,19 @@ class GenerativeModel(Capabilities, Configurable, keras.Model):
         data = as_examples(x, y, batch_size, self.seed)
         self._make_means(as_batch(element_spec(data)))
         return super().evaluate(self._one_pass(data), **kwargs)
+
+    def predict(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Raises NotImplementedError: a generative model has the verbs that the error names.
+
+        Keras would call the model on the batches, and that gives the terms of its loss.
+        """
+        able = self.capabilities()
+        verbs = [name.removesuffix("_rows") for name in CAPABILITIES if name in able]
+        raise NotImplementedError(
+            f"{type(self).__name__} has no predict; it has {', '.join(verbs) or 'no verb'}"
+        )
+
+    predict_on_batch = predict
 
     def _one_pass(self, data: Any) -> Any:
         """Returns examples to evaluate as a dataset that ends, and other data as they are."""

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 import keras
 import tensorflow as tf
 
-NOT_FINITE = "Expected finite numbers, got NaN or infinity in"
+from tfgen.core.checks import expected
+
+NOT_FINITE = expected("finite numbers", "NaN or infinity in")
 
 
 class NonFiniteError(ArithmeticError):

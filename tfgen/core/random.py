@@ -26,6 +26,10 @@ def row_seeds(num_rows: int, seed: int | None = None) -> tf.Tensor:
     Returns:
         int32 [num_rows, 2].
 
+    Raises:
+        TypeError: when a number is not an integer.
+        ValueError: when one is out of range.
+
     >>> row_seeds(2, seed=7).numpy().tolist()
     [[7, 0], [7, 1]]
     """
@@ -46,7 +50,12 @@ def row_seeds_from_int64(seeds: tf.Tensor) -> tf.Tensor:
 
 
 def fold(seeds: tf.Tensor, data: int) -> tf.Tensor:
-    """Returns other row seeds, int32 [batch, 2], for another use of the same rows."""
+    """Returns other row seeds, int32 [batch, 2], for another use of the same rows.
+
+    Args:
+        seeds: int32 [batch, 2].
+        data: an integer, one for each use.
+    """
     return _fold(tf.convert_to_tensor(seeds), data)
 
 

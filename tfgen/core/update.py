@@ -56,6 +56,11 @@ def apply_update(
     gradients of the others are brought to theirs. A loss that is not finite raises
     tf.errors.InvalidArgumentError before a gradient moves a variable, except under XLA.
 
+    Args:
+        update: what to optimise.
+        groups: the owners of the variables to optimise, at least one.
+        optimizers: one for each group, built on its variables.
+
     Returns:
         The batch means of the update's terms, scalars.
     """

@@ -70,7 +70,9 @@ def _labels(
 
 def _decode_files(paths: Sequence[pathlib.Path], request: Request) -> tuple[np.ndarray, np.ndarray]:
     """Returns the images, and the positions in `paths` of those that could be read."""
-    images, kept, skipped, first = None, [], [], None
+    images: np.ndarray | None = None
+    kept: list[int] = []
+    skipped: list[_Unreadable] = []
     for position, (path, image) in enumerate(_decode_in_order(paths, request)):
         if isinstance(image, _Unreadable):
             if not request.skip_unreadable:
@@ -80,14 +82,15 @@ def _decode_files(paths: Sequence[pathlib.Path], request: Request) -> tuple[np.n
             continue
         if images is None:
             check_channels(image.shape[-1], str(path), " (`channels` converts)")
-            images, first = np.empty((len(paths), *image.shape), image.dtype), path
-        _check_alike(path, image.shape, first, images.shape[1:])
+            images = np.empty((len(paths), *image.shape), image.dtype)
+        else:
+            _check_alike(path, image.shape, paths[kept[0]], images.shape[1:])
         images[len(kept)] = image
         kept.append(position)
     if skipped:
         _warn(skipped)
-    kept = np.array(kept, np.int64)
-    return (np.empty(0) if images is None else images[: len(kept)]), kept
+    images = np.empty(0) if images is None else images[: len(kept)]
+    return images, np.array(kept, np.int64)
 
 
 def _decode_in_order(

@@ -18,6 +18,10 @@ MAX_HOSTS = 3
 PROBE_SECONDS = 5.0
 
 
+class UnknownSplit(ValueError):
+    """Raised when a data set has no such split."""
+
+
 def is_tfds_name(name: str) -> bool:
     """Returns whether TensorFlow Datasets knows a data set of this name."""
     import tensorflow_datasets as tfds
@@ -99,7 +103,7 @@ def _split_size(builder: Any, split: str) -> int:
     except (KeyError, ValueError, AssertionError) as error:
         names = ", ".join(sorted(builder.info.splits))
         what = f"`split` to be one of {names}, 'all', or a slice such as 'train[:1000]'"
-        raise ValueError(expected(what, repr(split))) from error
+        raise UnknownSplit(expected(what, repr(split))) from error
 
 
 def _prepare(name: str, builder: Any) -> None:

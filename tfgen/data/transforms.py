@@ -1,5 +1,6 @@
 """Size and channels of images, on one image or many, in a graph or out of one."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,7 @@ def _luma(images: tf.Tensor) -> tf.Tensor:
 
 def _resize(images: tf.Tensor, image_size: int | tuple[int, int]) -> tf.Tensor:
     """Returns float32 images of the new size, or the images if they have it."""
-    if hasattr(image_size, "__index__"):
+    if not isinstance(image_size, Sequence):
         images = _centre_square(images)
         image_size = (int(image_size), int(image_size))
     return tf.image.resize(images, image_size, method="bilinear", antialias=True)

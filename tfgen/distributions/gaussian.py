@@ -47,7 +47,11 @@ class Gaussian(_Density):
 
     Args:
         dim: of the vectors, > 0.
-        jitter: added to the diagonal of the fitted covariance, relative to its mean entry.
+        jitter: added to the diagonal of the fitted covariance, relative to its mean entry, >= 0.
+
+    Raises:
+        TypeError: when `dim` is not an integer.
+        ValueError: when a number is out of range.
     """
 
     def __init__(self, dim: int, jitter: float = 1e-6, **kwargs: object) -> None:
@@ -59,7 +63,17 @@ class Gaussian(_Density):
         self.built = True
 
     def fit(self, x: np.ndarray) -> "Gaussian":
-        """Takes the mean and the unbiased covariance of x [num_examples, dim]; returns itself."""
+        """Takes the mean and the unbiased covariance of vectors.
+
+        Args:
+            x: [num_examples, dim], at least two, all finite.
+
+        Returns:
+            Itself.
+
+        Raises:
+            ValueError: when `x` is anything else.
+        """
         x = self._checked(x)
         covariance = np.cov(x, rowvar=False).reshape(self.dim, self.dim)
         self.mean.assign(x.mean(axis=0))
@@ -85,8 +99,15 @@ class GaussianMixture(_Density):
     Args:
         dim: of the vectors, > 0.
         num_components: > 0.
-        jitter: added to the diagonals of the covariances.
+        jitter: added to the diagonals of the covariances, >= 0.
         seed: of the k-means that EM begins with.
+
+    Raises:
+        TypeError: when a number of vectors or components is not an integer.
+        ValueError: when a number is out of range.
+
+    Reference: Dempster, Laird and Rubin, "Maximum Likelihood from Incomplete Data via the EM
+        Algorithm", 1977, https://doi.org/10.1111/j.2517-6161.1977.tb01600.x.
     """
 
     def __init__(
@@ -111,10 +132,16 @@ class GaussianMixture(_Density):
         self.built = True
 
     def fit(self, x: np.ndarray) -> "GaussianMixture":
-        """Runs EM on x [num_examples, dim], with scikit-learn; returns itself.
+        """Runs EM on vectors, with scikit-learn.
+
+        Args:
+            x: [num_examples, dim], at least two, and `num_components`; all finite.
+
+        Returns:
+            Itself.
 
         Raises:
-            ValueError: when there are fewer vectors than components.
+            ValueError: when `x` is anything else.
         """
         from sklearn import mixture
 

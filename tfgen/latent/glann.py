@@ -31,6 +31,9 @@ class GLANN(GenerativeModel):
         imle: the second, from noise to vectors of `glo.latent_dim`, one for each example.
         seed, name: as for every model.
 
+    Raises:
+        ValueError: when `imle` makes vectors of another size, or is for another number of examples.
+
     Example:
         glann = GLANN(
             GLO(InfoGANGenerator((28, 28, 1)), num_examples=60_000, latent_dim=64, loss=loss),
@@ -74,13 +77,13 @@ class GLANN(GenerativeModel):
         """Returns the examples [batch, *event] of latents [batch, latent_dim], projected to Z."""
         return self.glo.decode(z)
 
-    def encode(self, x: tf.Tensor) -> Encoding:
-        """Finds latents of examples by optimising them; see `GLO.encode`."""
-        return self.glo.encode(x)
+    def encode(self, x: tf.Tensor, batch_size: int = 256) -> Encoding:
+        """Finds latents of examples by optimising them, so many at a time; see `GLO.encode`."""
+        return self.glo.encode(x, batch_size)
 
-    def reconstruct(self, x: tf.Tensor) -> tf.Tensor:
+    def reconstruct(self, x: tf.Tensor, batch_size: int = 256) -> tf.Tensor:
         """Returns the decoded latents that `encode` finds for examples [batch, *event]."""
-        return self.glo.reconstruct(x)
+        return self.glo.reconstruct(x, batch_size)
 
     def compile(
         self,
@@ -115,34 +118,59 @@ class GLANN(GenerativeModel):
         epochs: int = 1,
         verbose: Any = "auto",
         callbacks: Sequence[keras.callbacks.Callback] | None = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
         imle_epochs: int | None = None,
         imle_batch_size: int | None = None,
+        imle_initial_epoch: int = 0,
+        **kwargs: Any,
     ) -> keras.callbacks.History:
-        """Trains GLO for `epochs`, then IMLE on its latents for `imle_epochs`.
+        """Trains GLO up to the epoch `epochs`, then IMLE on its latents up to `imle_epochs`.
 
         Args:
-            x, y, batch_size, epochs, verbose: of GLO, as for every model.
+            x, y, batch_size, epochs, verbose, initial_epoch, steps_per_epoch: of GLO, as for every
+                model.
             callbacks: of both stages, each of which sees its own model. Those with a method
-                `within(stage)`, such as `Checkpoint`, are replaced by what it returns for "glo"
-                and "imle".
+                `within(stage)`, such as `Checkpoint`, are told of this model by `set_model`, and
+                replaced by what `within` returns for "glo" and "imle".
             imle_epochs: as `epochs` unless given.
             imle_batch_size: 128, or all that a round trains on when they are fewer, unless given.
+            imle_initial_epoch: the epoch from which IMLE goes on, >= 0.
+            **kwargs: none of Keras' other arguments; `validation_data` may be None.
 
         Returns:
             A history whose names begin with `glo_` and `imle_`.
+
+        Raises:
+            TypeError, ValueError: as for every model, and when a number of the second stage is not
+                an integer or out of range.
+            TypeError: when there is `validation_data`, as an example that is not trained on has no
+                latent that a stage could be validated with, or any other argument.
         """
+        _refuse(kwargs)
         imle_epochs = epochs if imle_epochs is None else imle_epochs
         check_integer("imle_epochs", imle_epochs, minimum=0)
+        check_integer("imle_initial_epoch", imle_initial_epoch, minimum=0)
         size = self._imle_batch_size(imle_batch_size)
         _announce("GLO, stage 1 of 2", verbose)
-        first = self.glo.fit(x, y, batch_size, epochs, verbose, _within("glo", callbacks))
+        first = self.glo.fit(
+            x,
+            y,
+            batch_size,
+            epochs,
+            verbose,
+            self._within("glo", callbacks),
+            initial_epoch,
+            steps_per_epoch,
+        )
         codes = Examples(self.glo.codes.numpy(), batch_size=size, seed=self.imle.seed)
         _announce("IMLE, stage 2 of 2", verbose)
         second = self.imle.fit(
             codes,
             epochs=imle_epochs,
             verbose=verbose,
-            callbacks=_within("imle", callbacks),
+            callbacks=self._within("imle", callbacks),
+            initial_epoch=imle_initial_epoch,
         )
         self.step.assign(self.glo.step.value + self.imle.step.value)
         return _joined_history(self, {"glo": first, "imle": second})
@@ -155,20 +183,32 @@ class GLANN(GenerativeModel):
             raise ValueError(expected(f"`imle_batch_size` <= {largest}", size))
         return size
 
+    def _within(
+        self, stage: str, callbacks: Sequence[keras.callbacks.Callback] | None
+    ) -> list[keras.callbacks.Callback]:
+        """Returns the callbacks of one stage, those that do other things in it as they say."""
+        chosen = []
+        for callback in callbacks or []:
+            if hasattr(callback, "within"):
+                callback.set_model(self)
+                callback = callback.within(stage)
+            chosen.append(callback)
+        return chosen
+
 
 def _announce(stage: str, verbose: Any) -> None:
     if verbose:
         print(stage)
 
 
-def _within(
-    stage: str, callbacks: Sequence[keras.callbacks.Callback] | None
-) -> list[keras.callbacks.Callback]:
-    """Returns the callbacks of one stage, those that keep files with names of their own in it."""
-    return [
-        callback.within(stage) if hasattr(callback, "within") else callback
-        for callback in callbacks or []
-    ]
+def _refuse(arguments: dict[str, Any]) -> None:
+    """Raises TypeError, with the reason, when there are arguments that neither stage can use."""
+    given = sorted(set(arguments) - {"validation_data"})
+    if arguments.get("validation_data") is not None:
+        what = "no `validation_data`: an example that is not trained on has no latent"
+        raise TypeError(expected(what, type(arguments["validation_data"]).__name__))
+    if given:
+        raise TypeError(expected("no other arguments of Keras' `fit` in two stages", given))
 
 
 def _joined_history(

@@ -1,6 +1,7 @@
 """Generative Latent Optimization: a generator and one latent per example, learned together."""
 
 from collections.abc import Callable
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import keras
@@ -57,8 +58,9 @@ class GLO(GenerativeModel):
         loss: `loss(x, reconstruction) -> [batch]`, e.g. from `tfgen.losses`; the Laplacian pyramid
             loss unless given.
         space: Z, e.g. `Sphere()` (the default) or `Ball()`.
-        prior: the density that samples latents, fitted when `fit` ends: a layer with `fit(codes)`
-            and `sample_rows(row_seeds)`, `tfgen.distributions.Gaussian` unless given.
+        prior: the density that samples latents, a layer with `fit(codes)` and
+            `sample_rows(row_seeds)`; `tfgen.distributions.Gaussian` unless given. It is fitted when
+            `fit` ends and, while `fit` trains, whenever samples are drawn or the model is saved.
         initial_std: standard deviation of the initial latents, before they are projected.
         initial_codes: `initial_codes(x, latent_dim) -> [num_examples, latent_dim]`, which makes the
             latents that the first `fit` begins with, e.g. `PrincipalComponents()`; random ones
@@ -67,6 +69,10 @@ class GLO(GenerativeModel):
             >= 0; the points near a latent then decode to nearly the same.
         encode_steps, encode_restarts: how `encode` optimises: Adam steps, and starting points.
         seed, name: as for every model.
+
+    Raises:
+        TypeError: when a size or a number of steps is not an integer.
+        ValueError: when a number is out of range.
 
     Example:
         glo = GLO(InfoGANGenerator((28, 28, 1)), num_examples=60_000, latent_dim=64)
@@ -119,6 +125,8 @@ class GLO(GenerativeModel):
         self.encode_steps = encode_steps
         self.encode_restarts = encode_restarts
         self.latents = LatentTable(num_examples, latent_dim, self.space, initial_std, seed)
+        # The step whose latents the density was fitted to, None when `fit` does not train.
+        self._prior_step: int | None = None
         if not generator.built:
             generator.build((None, latent_dim))
         self.built = True
@@ -142,6 +150,7 @@ class GLO(GenerativeModel):
 
     def begin_epoch(self, epoch: int, examples: Examples | None) -> None:
         """Makes the initial latents before the very first step."""
+        self._prior_step = -1  # No step: a run that is resumed does not know of its last fit.
         if self.initial_codes is not None and self.step.numpy() == 0:
             self.latents.assign(self.initial_codes(examples.as_float(), self.latent_dim))
 
@@ -152,6 +161,8 @@ class GLO(GenerativeModel):
     def sample_rows(self, row_seeds: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
         """Decodes one latent of the fitted density a row seed, int32 [batch, 2]."""
         check_unconditional(condition)
+        with tf.init_scope():  # As a graph is traced, too: it may be exported.
+            self._renew_prior()
         return self.decode(self.prior.sample_rows(row_seeds))
 
     def fit_prior(self, prior: keras.layers.Layer | None = None) -> None:
@@ -169,8 +180,20 @@ class GLO(GenerativeModel):
     def end_training(self) -> None:
         """Fits the density of latents."""
         self.fit_prior()
+        self._prior_step = None
 
-    def encode(self, x: tf.Tensor) -> Encoding:
+    def _renew_prior(self) -> None:
+        """Fits the density if `fit` has moved the latents since; not each epoch, as EM is slow."""
+        if self._prior_step is not None and self._prior_step != self.step.numpy():
+            self.fit_prior()
+            self._prior_step = int(self.step.numpy())
+
+    def save_own_variables(self, store: Any) -> None:
+        """As for every model; one saved while `fit` trains has a density of its latents."""
+        self._renew_prior()  # Keras saves the parts of a model after the model's own variables.
+        super().save_own_variables(store)
+
+    def encode(self, x: tf.Tensor, batch_size: int = 256) -> Encoding:
         """Finds latents of examples, seen or not, by optimising them with the generator frozen.
 
         Each example starts from `encode_restarts` points of Z, the same for all examples, takes
@@ -178,10 +201,33 @@ class GLO(GenerativeModel):
 
         Args:
             x: float32 [batch, *event].
+            batch_size: how many are optimised at a time, > 0, which bounds the memory and changes
+                results by rounding alone. A graph, say one that is exported, optimises all at once.
 
         Returns:
             `Encoding(z, distance)`.
+
+        Raises:
+            TypeError: when `x` is not of floats, or `batch_size` not an integer.
+            ValueError: when `x` has another shape, or holds images that are not in [0, 1], or
+                `batch_size` is not > 0.
         """
+        check_integer("batch_size", batch_size)
+        search = partial(
+            self._search, num_steps=self.encode_steps, num_restarts=self.encode_restarts
+        )
+        return _in_batches(search, self._checked(x), batch_size)
+
+    def reconstruct(self, x: tf.Tensor, batch_size: int = 256) -> tf.Tensor:
+        """Returns the decoded latents that `encode` finds for examples [batch, *event].
+
+        Args:
+            x, batch_size: as for `encode`.
+        """
+        return _in_batches(self.decode, self.encode(x, batch_size).z, batch_size)
+
+    def _checked(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns examples to encode as float32, or raises."""
         x = tf.convert_to_tensor(x)
         if not x.dtype.is_floating:
             raise TypeError(expected("x of floats in [0, 1]", x.dtype.name))
@@ -190,15 +236,17 @@ class GLO(GenerativeModel):
             raise ValueError(expected(f"x of shape [batch, *{self.event_shape}]", tuple(x.shape)))
         if tf.executing_eagerly() and len(x.shape) == 4:
             check_images(x, "x")
-        return self._search(x, self.encode_steps, self.encode_restarts)
+        return x
 
-    def reconstruct(self, x: tf.Tensor) -> tf.Tensor:
-        """Returns the decoded latents that `encode` finds for examples [batch, *event]."""
-        return self.decode(self.encode(x).z)
+    @cached_property
+    def _search(self) -> Callable[..., Encoding]:
+        """`_best_descent` as a graph, as it takes hundreds of steps."""
+        # Of a partial, which is this model's alone: TensorFlow counts the traces of a method for
+        # all models together, and would warn that there are many.
+        return tf.function(partial(self._best_descent), reduce_retracing=True, autograph=False)
 
-    @tf.function(reduce_retracing=True, autograph=False)
-    def _search(self, x: tf.Tensor, num_steps: int, num_restarts: int) -> Encoding:
-        """Returns the best latents of all descents; compiled, as it takes hundreds of steps."""
+    def _best_descent(self, x: tf.Tensor, num_steps: int, num_restarts: int) -> Encoding:
+        """Returns the best latents of all descents."""
         far = tf.fill(tf.shape(x)[:1], float("inf"))
         best = Encoding(tf.zeros([tf.shape(x)[0], self.latent_dim]), far)
         for start in tf.unstack(self._starting_points(num_restarts), num=num_restarts):
@@ -290,6 +338,15 @@ class GLO(GenerativeModel):
                 )
             inner.project = self.space
         return optimizer
+
+
+def _in_batches(function: Callable[[tf.Tensor], Any], rows: tf.Tensor, batch_size: int) -> Any:
+    """Returns what a function of rows gives, for so many at a time; in a graph, for all at once."""
+    if not tf.executing_eagerly() or len(rows) <= batch_size:
+        return function(rows)
+    firsts = range(0, len(rows), batch_size)
+    parts = [function(rows[first : first + batch_size]) for first in firsts]
+    return tf.nest.map_structure(lambda *part: tf.concat(part, axis=0), *parts)
 
 
 def _nearer(a: Encoding, b: Encoding) -> Encoding:

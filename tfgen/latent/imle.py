@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import cached_property, partial
 
 import keras
 import tensorflow as tf
@@ -49,6 +50,10 @@ class IMLE(GenerativeModel):
         noise_std: standard deviation of Gaussian noise added to e_sigma(i) while training, >= 0.
         space: a projection that ends T, e.g. `Sphere()` for latents on a sphere; none unless given.
         seed, name: as for every model.
+
+    Raises:
+        TypeError: when a size or a number of epochs is not an integer.
+        ValueError: when a number is out of range.
 
     Example:
         imle = IMLE(MLP((2,)), num_examples=len(x), noise_dim=8)
@@ -182,8 +187,13 @@ class IMLE(GenerativeModel):
             nearest.update(candidates, noise)
         return nearest.payload
 
-    @tf.function(reduce_retracing=True)
-    def _candidates(self, seed: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor]:
+    @cached_property
+    def _candidates(self) -> Callable[[tf.Tensor, int], tuple[tf.Tensor, tf.Tensor]]:
+        """`_draw` as a graph, of this model alone; see `GLO._search`."""
+        return tf.function(partial(self._draw), reduce_retracing=True, autograph=False)
+
+    def _draw(self, seed: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns noise, and the candidates that it becomes."""
         noise = tf.random.stateless_normal([size, self.noise_dim], seed, alg="philox")
         return noise, self._transform(noise, training=False)
 

@@ -21,6 +21,9 @@ class PrincipalComponents(Configurable):
             0 keeps the data's distances, 1 makes all coordinates equally wide.
         seed: of the randomised decomposition.
 
+    Raises:
+        ValueError: when `whitening` is not in [0, 1].
+
     Reference: Bojanowski et al., "Optimizing the Latent Space of Generative Networks", 2018,
         https://arxiv.org/abs/1707.05776.
     """

@@ -100,6 +100,7 @@ class RunningNearest:
 
     @property
     def distances(self) -> tf.Tensor:
+        """To the nearest candidates, float32 [num_queries]; infinite before the first `update`."""
         return tf.cast(self.distance.scale * self._best, tf.float32)
 
     def update(self, candidates: Any, payload: Any = None) -> None:

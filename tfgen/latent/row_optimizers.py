@@ -29,10 +29,8 @@ class _RowOptimizer(keras.optimizers.Optimizer):
     ) -> None:
         """Updates the rows that the gradient names."""
         if not isinstance(gradient, tf.IndexedSlices):
-            raise TypeError(
-                f"{type(self).__name__} updates tables read with tf.gather. Expected a gradient "
-                f"that is a tf.IndexedSlices. Received: {type(gradient).__name__}"
-            )
+            what = "a gradient that is a tf.IndexedSlices, as of a table read with tf.gather"
+            raise TypeError(expected(what, type(gradient).__name__))
         rows, positions = tf.unique(gradient.indices)
         slope = tf.math.unsorted_segment_sum(gradient.values, positions, tf.size(rows))
         step = self._row_step(rows, slope, variable) * tf.cast(learning_rate, variable.dtype)
@@ -55,6 +53,10 @@ class RowSGD(_RowOptimizer):
 
     Args:
         learning_rate: a number > 0 or a Keras schedule.
+
+    Raises:
+        TypeError: when it is applied to a dense gradient.
+        ValueError: when an option is given that touches whole tables, such as `weight_decay`.
     """
 
     def __init__(
@@ -78,6 +80,11 @@ class RowAdam(_RowOptimizer):
         learning_rate: a number > 0 or a Keras schedule.
         beta_1, beta_2: decay rates of the moments, in [0, 1).
         epsilon: added to the root of the second moment, > 0.
+
+    Raises:
+        TypeError: when it is applied to a dense gradient.
+        ValueError: when a number is out of range, or an option is given that touches whole tables,
+            such as `weight_decay`.
 
     Reference: Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2015,
         https://arxiv.org/abs/1412.6980.

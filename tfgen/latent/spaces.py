@@ -15,6 +15,9 @@ class Sphere(Configurable):
 
     Args:
         radius: > 0.
+
+    Raises:
+        ValueError: when `radius` is not a finite number > 0.
     """
 
     radius: float = 1.0
@@ -34,6 +37,9 @@ class Ball(Configurable):
 
     Args:
         radius: > 0.
+
+    Raises:
+        ValueError: when `radius` is not a finite number > 0.
     """
 
     radius: float = 1.0

@@ -22,8 +22,12 @@ class LatentTable(Configurable, keras.layers.Layer):
         num_examples: N, > 0.
         latent_dim: d, > 0.
         space: the projection that keeps rows in their set; the unit sphere unless given.
-        initial_std: rows begin as N(0, initial_std^2 I), projected.
+        initial_std: rows begin as N(0, initial_std^2 I), projected; > 0.
         seed: of the initial rows.
+
+    Raises:
+        TypeError: when a size is not an integer.
+        ValueError: when a number is out of range.
     """
 
     def __init__(
@@ -57,9 +61,14 @@ class LatentTable(Configurable, keras.layers.Layer):
         return self.space(self.initial_std * rows)
 
     def call(self, index: tf.Tensor) -> tf.Tensor:
-        """Returns the rows [batch, latent_dim] of examples, by index [batch] in [0, N).
+        """Returns the rows [batch, latent_dim] of examples.
+
+        Args:
+            index: integers [batch] in [0, N).
 
         Raises:
+            TypeError: when indices are not integers.
+            ValueError: when they have another rank.
             tf.errors.InvalidArgumentError: when an index is outside the table.
         """
         check_rank("index", index.shape, 1, "[batch]")
@@ -83,5 +92,12 @@ class LatentTable(Configurable, keras.layers.Layer):
             return tf.identity(index)
 
     def assign(self, codes: tf.Tensor) -> None:
-        """Replaces all rows, [num_examples, latent_dim], by the projections of others."""
+        """Replaces all rows by the projections of others.
+
+        Args:
+            codes: [num_examples, latent_dim].
+
+        Raises:
+            ValueError: when they have another shape.
+        """
         self.codes.assign(self.space(tf.convert_to_tensor(codes, tf.float32)))

@@ -8,9 +8,12 @@ import tensorflow as tf
 
 from tfgen.core.checks import check_positive, expected
 from tfgen.core.config import Configurable, register
+from tfgen.core.images import with_channels
 from tfgen.losses.reconstruction import AbsoluteError, ReconstructionLoss, check_same_shape
 
 VGG16_LAYERS = ("block1_conv2", "block2_conv2", "block3_conv2")
+# Of ImageNet's pixels in [0, 255], all channels together.
+IMAGENET_MEAN, IMAGENET_STD = 115.0, 57.0
 
 
 @register
@@ -21,8 +24,8 @@ class Perceptual(Configurable, keras.layers.Layer):
     positions and channels.
 
     Args:
-        network: a functional Keras model of images, e.g. a classifier trained on the data, or
-            `vgg16_features()`. Its weights are not trained.
+        network: a functional Keras model of images, e.g. a classifier trained on the data. Its
+            weights are not trained. (`vgg16_features` makes the whole loss for VGG16.)
         layer_names: of the layers to compare, at least one.
         feature_weights: a number >= 0 for each, all 1 unless given.
         pixel: the loss of the pixels; their mean absolute error unless given.
@@ -32,7 +35,8 @@ class Perceptual(Configurable, keras.layers.Layer):
         min_size: smaller images are padded with zeros to this height and width, 0 for never.
 
     Raises:
-        ValueError: when a layer is not in the network, or shapes do not fit.
+        ValueError: when a layer is not in the network, a weight is negative or all are zero, or
+            shapes do not fit.
 
     Reference: Johnson, Alahi and Fei-Fei, "Perceptual Losses for Real-Time Style Transfer and
         Super-Resolution", 2016, https://arxiv.org/abs/1603.08155.
@@ -109,11 +113,7 @@ class Perceptual(Configurable, keras.layers.Layer):
         return [tf.cast(feature, tf.float32) for feature in keras.tree.flatten(features)]
 
     def _shown(self, images: tf.Tensor) -> tf.Tensor:
-        channels = self.network.inputs[0].shape[-1]
-        if images.shape[-1] == 1 and channels == 3:
-            images = tf.repeat(images, 3, axis=-1)
-        if images.shape[-1] != channels:
-            raise ValueError(expected(f"images of {channels} channels", tuple(images.shape)))
+        images = with_channels(images, self.network.inputs[0].shape[-1])
         height, width = images.shape[1:3]
         if min(height, width) < self.min_size:
             height, width = (max(size, self.min_size) for size in (height, width))
@@ -122,13 +122,18 @@ class Perceptual(Configurable, keras.layers.Layer):
 
 
 def vgg16_features(**kwargs: Any) -> Perceptual:
-    """Returns the perceptual loss over VGG16, the field's usual one.
+    """Returns the perceptual loss over Keras' VGG16 and its ImageNet weights.
 
-    Its layers are the second convolutions of the first three blocks, and images are shown in
-    [-1, 1], padded to 32 x 32 at least, as in the reference code of GLANN.
+    Compared are the second convolutions of the first three blocks, after their ReLU, for images
+    padded to 32 x 32 at least. They are shown as the weights expect, BGR in [0, 255] less the mean
+    of ImageNet (one for all channels), and features are divided by the standard deviation of such
+    images, so that they weigh about as much as those of networks trained on images of unit
+    variance. The reference code of GLANN differs: it takes torchvision's weights, shows images in
+    [-1, 1], takes the third layer before its ReLU, and errors of pixels in [-1, 1]
+    (`pixel_weight=2.0`).
 
     Args:
-        **kwargs: for `Perceptual`; `layer_names` to compare others.
+        **kwargs: for `Perceptual`, instead of these settings, e.g. other `layer_names`.
 
     Raises:
         RuntimeError: when the ImageNet weights are not on this machine and cannot be fetched.
@@ -145,5 +150,13 @@ def vgg16_features(**kwargs: Any) -> Perceptual:
             "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5 into ~/.keras/models, or give "
             f"Perceptual another network, such as a classifier trained on the data. ({error})"
         ) from error
-    defaults = {"layer_names": VGG16_LAYERS, "scale": 2.0, "offset": -1.0, "min_size": 32}
+    kernel = network.get_layer("block1_conv1").kernel
+    kernel.assign(kernel.numpy()[:, :, ::-1])  # From BGR to RGB.
+    defaults = {
+        "layer_names": VGG16_LAYERS,
+        "feature_weights": (1 / IMAGENET_STD,) * len(kwargs.get("layer_names", VGG16_LAYERS)),
+        "scale": 255.0,
+        "offset": -IMAGENET_MEAN,
+        "min_size": 32,
+    }
     return Perceptual(network, **(defaults | kwargs))

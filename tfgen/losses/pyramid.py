@@ -19,6 +19,10 @@ def gaussian_blur(images: tf.Tensor, size: int = 5, sigma: float = 1.0) -> tf.Te
 
     Returns:
         As `images`.
+
+    Raises:
+        TypeError: when `size` is not an integer.
+        ValueError: when a number is out of range, or the images are too small or of another rank.
     """
     check_rank("images", images.shape, 4, "[batch, height, width, channels]")
     check_integer("size", size)
@@ -48,7 +52,20 @@ def _convolve_separably(images: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 
 
 def reduce_level(images: tf.Tensor) -> tf.Tensor:
-    """Blurs images and keeps every second row and column: G^{j+1} from G^j."""
+    """Blurs images and keeps every second row and column: G^{j+1} from G^j.
+
+    Args:
+        images: float [batch, height, width, channels], height and width >= 3.
+
+    Returns:
+        [batch, ceil(height / 2), ceil(width / 2), channels].
+
+    Raises:
+        ValueError: when the images are smaller, or of another rank.
+
+    Reference: Burt and Adelson, "The Laplacian Pyramid as a Compact Image Code", 1983,
+        https://doi.org/10.1109/TCOM.1983.1095851.
+    """
     return gaussian_blur(images)[:, ::2, ::2]
 
 
@@ -57,6 +74,20 @@ def expand_level(images: tf.Tensor, height: int, width: int) -> tf.Tensor:
 
     Each pixel stays where `reduce_level` took it from. Both the spread image and the spread ones
     are blurred, and their quotient taken, so that a constant image stays constant at the edges.
+
+    Args:
+        images: float [batch, rows, columns, channels].
+        height: of the finer grid, 2 * rows or one less, >= 3.
+        width: of the finer grid, 2 * columns or one less, >= 3.
+
+    Returns:
+        [batch, height, width, channels].
+
+    Raises:
+        ValueError: when `height` or `width` is below 3.
+
+    Reference: Burt and Adelson, "The Laplacian Pyramid as a Compact Image Code", 1983,
+        https://doi.org/10.1109/TCOM.1983.1095851.
     """
 
     def spread(values: tf.Tensor) -> tf.Tensor:
@@ -88,6 +119,10 @@ def laplacian_pyramid(images: tf.Tensor, num_levels: int) -> list[tf.Tensor]:
     Returns:
         A list of tensors [batch, ceil(height / 2^j), ceil(width / 2^j), channels].
 
+    Raises:
+        TypeError: when `num_levels` is not an integer.
+        ValueError: when it is out of range, or the images are too small or of another rank.
+
     Reference: Burt and Adelson, "The Laplacian Pyramid as a Compact Image Code", 1983,
         https://doi.org/10.1109/TCOM.1983.1095851.
     """
@@ -116,9 +151,13 @@ class LaplacianPyramid(Configurable):
     Args:
         num_levels: of the pyramid, the low-pass residual counted, >= 1.
 
-    Reference: Ling and Okada, "Diffusion Distance for Histogram Comparison", CVPR 2006; used for
-        images by Bojanowski et al., "Optimizing the Latent Space of Generative Networks", 2018,
-        https://arxiv.org/abs/1707.05776.
+    Raises:
+        TypeError: when `num_levels` is not an integer.
+        ValueError: when it is out of range.
+
+    Reference: Ling and Okada, "Diffusion Distance for Histogram Comparison", CVPR 2006,
+        https://doi.org/10.1109/CVPR.2006.99; used for images by Bojanowski et al., "Optimizing the
+        Latent Space of Generative Networks", 2018, https://arxiv.org/abs/1707.05776.
     """
 
     num_levels: int = 3

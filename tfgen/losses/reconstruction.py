@@ -23,13 +23,35 @@ def check_same_shape(x: tf.Tensor, reconstruction: tf.Tensor) -> None:
 
 
 def squared_error(x: tf.Tensor, reconstruction: tf.Tensor) -> tf.Tensor:
-    """Returns ||x - reconstruction||^2, summed over the event; [batch]."""
+    """Returns ||x - reconstruction||^2, summed over the event.
+
+    Args:
+        x: examples, float [batch, *event].
+        reconstruction: of the same shape and dtype.
+
+    Returns:
+        [batch], >= 0.
+
+    Raises:
+        ValueError: when the shapes differ.
+    """
     check_same_shape(x, reconstruction)
     return tf.reduce_sum(tf.math.squared_difference(x, reconstruction), axis=_event_axes(x))
 
 
 def mean_absolute_error(x: tf.Tensor, reconstruction: tf.Tensor) -> tf.Tensor:
-    """Returns |x - reconstruction|, averaged over the event; [batch]."""
+    """Returns |x - reconstruction|, averaged over the event.
+
+    Args:
+        x: examples, float [batch, *event].
+        reconstruction: of the same shape and dtype.
+
+    Returns:
+        [batch], >= 0.
+
+    Raises:
+        ValueError: when the shapes differ.
+    """
     check_same_shape(x, reconstruction)
     return tf.reduce_mean(tf.abs(x - reconstruction), axis=_event_axes(x))
 
@@ -67,6 +89,9 @@ class WeightedSum(Configurable):
         parts: losses without weights of their own (a perceptual loss takes its pixel term as an
             argument instead).
         weights: as many finite numbers > 0.
+
+    Raises:
+        ValueError: when there are no parts, or other than as many weights > 0.
     """
 
     parts: Sequence[ReconstructionLoss]

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.core.checks import check_integer, check_positive, expected
+from tfgen.core.examples import check_labels
 from tfgen.metrics.features import as_images, in_range
 
 
@@ -49,6 +50,10 @@ def build_classifier(
 
     Returns:
         A functional model from images in [0, 1] to logits [batch, num_classes].
+
+    Raises:
+        TypeError: when `seed` is not an integer.
+        ValueError: when it is negative, or a side is below 4.
     """
     side = min(image_shape[:2])
     if side < 4:
@@ -57,31 +62,32 @@ def build_classifier(
     seeds = itertools.count(1000 * seed)
     x = images = keras.Input(image_shape, name="images")
     for level in range(_num_blocks(side)):
-        x = keras.layers.Conv2D(
-            min(width * 2**level, 4 * width),
-            3,
-            padding="same",
-            activation="gelu",
-            kernel_initializer=keras.initializers.HeNormal(next(seeds)),
-            name=f"block_{level + 1}",
-            dtype="float32",
-        )(x)
+        x = _convolution(level + 1, min(width * 2**level, 4 * width), next(seeds))(x)
         x = keras.layers.AveragePooling2D(2, name=f"pool_{level + 1}", dtype="float32")(x)
     x = keras.layers.Flatten(name="flat", dtype="float32")(x)
-    x = keras.layers.Dense(
-        feature_dim,
-        activation="gelu",
-        kernel_initializer=keras.initializers.HeNormal(next(seeds)),
-        name="features",
-        dtype="float32",
-    )(x)
-    logits = keras.layers.Dense(
-        num_classes,
-        kernel_initializer=keras.initializers.GlorotUniform(next(seeds)),
-        name="logits",
-        dtype="float32",
-    )(x)
+    x = _dense("features", feature_dim, keras.initializers.HeNormal(next(seeds)), "gelu")(x)
+    logits = _dense("logits", num_classes, keras.initializers.GlorotUniform(next(seeds)))(x)
     return keras.Model(images, logits, name="classifier")
+
+
+def _convolution(level: int, filters: int, seed: int) -> keras.layers.Layer:
+    return keras.layers.Conv2D(
+        filters,
+        3,
+        padding="same",
+        activation="gelu",
+        kernel_initializer=keras.initializers.HeNormal(seed),
+        name=f"block_{level}",
+        dtype="float32",
+    )
+
+
+def _dense(
+    name: str, units: int, initializer: keras.initializers.Initializer, activation: Any = None
+) -> keras.layers.Layer:
+    return keras.layers.Dense(
+        units, activation, kernel_initializer=initializer, name=name, dtype="float32"
+    )
 
 
 def feature_levels(model: keras.Model) -> tuple[str, ...]:
@@ -102,6 +108,7 @@ def train_classifier(
     learning_rate: float = 3e-3,
     held_out: float = 0.1,
     seed: int = 0,
+    verbose: int = 0,
 ) -> TrainedClassifier:
     """Returns a small classifier trained on labelled images.
 
@@ -116,59 +123,68 @@ def train_classifier(
         learning_rate: of Adam, decayed to zero along a cosine.
         held_out: fraction of the images, drawn at random, kept out of training to measure accuracy.
         seed: of the split, the initial weights and the order of the images.
+        verbose: Keras progress: 0 none, 1 bars, 2 a line an epoch.
 
     Returns:
         The model, which `ClassifierFeatures` and perceptual losses take, and its accuracy.
 
     Raises:
+        TypeError: when labels are not integers, or images neither floats nor uint8.
         ValueError: when labels do not fit the images or the classes, or a part would be empty.
     """
     images = in_range(as_images(images)).numpy()
-    labels = _checked_labels(labels, len(images), num_classes)
-    check_positive("learning_rate", learning_rate)
-    check_integer("seed", seed, minimum=0)
-    check_integer("batch_size", batch_size)
-    order = np.random.default_rng(seed).permutation(len(images))
-    num_held_out = round(held_out * len(images))
-    if not 0 < num_held_out < len(images):
-        raise ValueError(expected("`held_out` to leave images on both sides", held_out))
-    test, train = order[:num_held_out], order[num_held_out:]
-    steps_per_epoch = math.ceil(len(train) / batch_size)
-    if epochs is None:
-        epochs = max(3, round(1000 / steps_per_epoch))
-    check_integer("epochs", epochs)
-
+    _check_numbers(num_classes, epochs, batch_size, learning_rate, seed)
+    labels = check_labels(labels, len(images), num_classes)
+    train, test = _split(len(images), held_out, seed)
     model = build_classifier(images.shape[1:], num_classes, width, feature_dim, seed)
-    _compile(model, learning_rate, epochs * steps_per_epoch)
-    batches = tf.data.Dataset.from_tensor_slices((images[train], labels[train]))
-    batches = batches.shuffle(len(train), seed=seed).batch(batch_size)
-    model.fit(batches, epochs=epochs, shuffle=False, verbose=0)
+    _fit(model, images[train], labels[train], epochs, batch_size, learning_rate, seed, verbose)
     _, accuracy = model.evaluate(images[test], labels[test], batch_size=256, verbose=0)
     # A model over the same layers without the optimizer: files are a third of the size.
     bare = keras.Model(model.input, model.output, name=model.name)
-    return TrainedClassifier(bare, float(accuracy), num_held_out)
+    return TrainedClassifier(bare, float(accuracy), len(test))
 
 
-def _compile(model: keras.Model, learning_rate: float, num_steps: int) -> None:
-    schedule = keras.optimizers.schedules.CosineDecay(learning_rate, num_steps)
+def _check_numbers(
+    num_classes: int, epochs: int | None, batch_size: int, learning_rate: float, seed: int
+) -> None:
+    check_integer("num_classes", num_classes, minimum=2)
+    if epochs is not None:
+        check_integer("epochs", epochs)
+    check_integer("batch_size", batch_size)
+    check_positive("learning_rate", learning_rate)
+    check_integer("seed", seed, minimum=0)
+
+
+def _split(num_images: int, held_out: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the images to train on and those held out."""
+    order = np.random.default_rng(seed).permutation(num_images)
+    num_held_out = round(held_out * num_images)
+    if not 0 < num_held_out < num_images:
+        raise ValueError(expected("`held_out` to leave images on both sides", held_out))
+    return order[num_held_out:], order[:num_held_out]
+
+
+def _fit(
+    model: keras.Model,
+    images: np.ndarray,
+    labels: np.ndarray,
+    epochs: int | None,
+    batch_size: int,
+    learning_rate: float,
+    seed: int,
+    verbose: int,
+) -> None:
+    batches = tf.data.Dataset.from_tensor_slices((images, labels))
+    batches = batches.shuffle(len(images), seed=seed).batch(batch_size)
+    epochs = epochs or max(3, round(1000 / len(batches)))
+    schedule = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * len(batches))
     model.compile(
         optimizer=keras.optimizers.Adam(schedule),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
+    model.fit(batches, epochs=epochs, shuffle=False, verbose=verbose)
 
 
 def _num_blocks(side: int) -> int:
     return max(2, math.ceil(math.log2(side / 4)))
-
-
-def _checked_labels(labels: Any, num_images: int, num_classes: int) -> np.ndarray:
-    check_integer("num_classes", num_classes, minimum=2)
-    labels = np.asarray(labels)
-    if labels.shape != (num_images,) or labels.dtype.kind not in "iu":
-        received = f"{labels.dtype} of shape {labels.shape}"
-        raise ValueError(expected(f"integer labels of shape ({num_images},)", received))
-    if labels.min() < 0 or labels.max() >= num_classes:
-        received = f"{labels.min()} to {labels.max()}"
-        raise ValueError(expected(f"labels in [0, {num_classes})", received))
-    return labels.astype(np.int64)

@@ -13,6 +13,8 @@ import tensorflow as tf
 from tfgen.core.checks import check_integer, check_rank, expected
 from tfgen.core.config import Configurable, register
 from tfgen.core.examples import Examples
+from tfgen.core.files import written_whole
+from tfgen.core.images import with_channels
 from tfgen.core.saving import load_model
 
 AXES = "[batch, height, width, channels]"
@@ -38,7 +40,20 @@ class FeatureExtractor(abc.ABC):
         """
 
     def extract(self, images: Any, batch_size: int = 64) -> np.ndarray:
-        """Returns the features of many images, float32 [number, dimension]; see `map_batches`."""
+        """Returns the features of many images.
+
+        Args:
+            images: an array or tensor [number, height, width, channels], `Examples`, or batches;
+                floats in [0, 1] or uint8 in [0, 255].
+            batch_size: most images that are looked at together, > 0.
+
+        Returns:
+            float32 [number, dimension].
+
+        Raises:
+            TypeError: when images are neither floats nor uint8.
+            ValueError: when there are none, or they are not images in [0, 1].
+        """
         return map_batches(self, images, batch_size)
 
 
@@ -79,25 +94,43 @@ class ClassifierFeatures(Configurable, FeatureExtractor):
         return self._features(self._fitted(images))
 
     def probabilities(self, images: tf.Tensor) -> tf.Tensor:
-        """Returns class probabilities [batch, num_classes] of images in [0, 1]."""
+        """Returns class probabilities [batch, num_classes] of images.
+
+        Args:
+            images: [batch, height, width, channels], floats in [0, 1] or uint8.
+
+        Raises:
+            TypeError: when images are neither floats nor uint8.
+            ValueError: when they have another shape than the classifier takes.
+        """
         outputs = self._outputs(self._fitted(images))
         return outputs if _ends_in_softmax(self.model) else tf.nn.softmax(outputs)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Writes the classifier to a `.keras` file, under a temporary name until it is whole."""
+        """Writes the classifier to a file, whole or not at all.
+
+        Args:
+            path: of the file, ending in `.keras`; one that is there is replaced.
+
+        Raises:
+            OSError: when the file cannot be written.
+            ValueError: when `path` has another ending.
+        """
         path = Path(path)
         if path.suffix != ".keras":
             raise ValueError(expected("a path that ends in .keras", path))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f".{path.stem}-{os.getpid()}.keras")
-        self.model.save(unfinished)
-        os.replace(unfinished, path)
+        with written_whole(path) as unfinished:
+            self.model.save(unfinished)
 
     @classmethod
     def load(
         cls, path: str | os.PathLike, layer: str | None = None, title: str = "classifier"
     ) -> "ClassifierFeatures":
         """Returns the features of a classifier read from a `.keras` file.
+
+        Args:
+            path: of the file.
+            layer, title: as for the constructor.
 
         Raises:
             ValueError: when there is no such file, or it is truncated, or its model no classifier.
@@ -146,6 +179,9 @@ def map_batches(
 def as_images(images: Any) -> tf.Tensor:
     """Returns `images` as a float32 tensor, uint8 in [0, 255] scaled to [0, 1].
 
+    Args:
+        images: an array or tensor [batch, height, width, channels], of floats or uint8.
+
     Raises:
         TypeError: when they are neither floats nor uint8.
         ValueError: when they are not [batch, height, width, channels].
@@ -167,15 +203,6 @@ def in_range(images: tf.Tensor) -> tf.Tensor:
     # A thousandth of slack for what interpolation adds; a NaN fails both comparisons.
     if not (low >= -1e-3 and high <= 1.0 + 1e-3):
         raise ValueError(expected("images in [0, 1]", f"values from {low} to {high}"))
-    return images
-
-
-def with_channels(images: tf.Tensor, channels: int) -> tf.Tensor:
-    """Returns images with so many channels; only grey is turned into something else."""
-    if images.shape[-1] == 1 and channels == 3:
-        return tf.repeat(images, 3, axis=-1)
-    if images.shape[-1] != channels:
-        raise ValueError(expected(f"images of {channels} channels", tuple(images.shape)))
     return images
 
 

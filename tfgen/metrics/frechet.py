@@ -78,14 +78,18 @@ class FeatureStatistics:
     Sums are float64 and about the mean of what came so far, so that features far from zero lose
     no digits, and two of these can be merged.
 
+    Attributes:
+        count: number of vectors seen.
+        mean: float64 [dimension], of those seen; empty before the first `update`.
+
     Reference: Chan, Golub and LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing
         Sample Variances", 1982, https://doi.org/10.1007/978-3-642-51461-6_3.
     """
 
     def __init__(self) -> None:
         self.count = 0
-        self.mean: np.ndarray | None = None
-        self._scatter: np.ndarray | None = None
+        self.mean = np.zeros(0)
+        self._scatter = np.zeros((0, 0))
         self._factor: np.ndarray | None = None
 
     def update(self, features: np.ndarray) -> None:
@@ -116,7 +120,11 @@ class FeatureStatistics:
 
     @property
     def covariance(self) -> np.ndarray:
-        """The unbiased covariance, [dimension, dimension], of at least two vectors."""
+        """The unbiased covariance, [dimension, dimension], of at least two vectors.
+
+        Raises:
+            ValueError: when fewer were seen.
+        """
         if self.count < 2:
             raise ValueError(expected("at least 2 examples for a covariance", self.count))
         return self._scatter / (self.count - 1)
@@ -130,7 +138,7 @@ class FeatureStatistics:
 
 
 @register
-class FrechetInceptionDistance(Configurable, StreamingMetric):
+class FrechetInceptionDistance(Configurable, StreamingMetric[FeatureStatistics]):
     """Fréchet Inception distance of images that arrive in batches, as the function `fid`.
 
     Its memory does not grow with the number of images. The real side's matrix factor is kept, so
@@ -142,7 +150,11 @@ class FrechetInceptionDistance(Configurable, StreamingMetric):
     """
 
     def result(self) -> Score:
-        """Returns the distance between all real and all generated images seen so far."""
+        """Returns the distance between all real and all generated images seen so far.
+
+        Raises:
+            ValueError: when there are fewer than two on a side.
+        """
         self._check_both_sides()
         return self._score("FID", _distance_between(self._real, self._fake))
 

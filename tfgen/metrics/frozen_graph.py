@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.core.checks import check_member, expected
+from tfgen.core.files import written_whole
 from tfgen.metrics.features import check_file
 
 
@@ -27,17 +28,17 @@ def convert_frozen_graph(
 
     Raises:
         FileNotFoundError: when there is no file at `pb_path`.
-        ValueError: when it is no graph, or a graph without convolutions followed by batch norms.
+        OSError: when the file cannot be written.
+        ValueError: when it is no graph, or a graph without convolutions followed by batch norms;
+            when `npz_path` does not end in .npz, or `dtype` is another.
     """
     check_member("dtype", dtype, ("float16", "float32"))
     npz_path = Path(npz_path)
     if npz_path.suffix != ".npz":
         raise ValueError(expected("`npz_path` that ends in .npz", npz_path))
     arrays = {key: value.astype(dtype) for key, value in _folded_weights(pb_path).items()}
-    npz_path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = npz_path.with_name(f".{npz_path.stem}-{os.getpid()}.npz")
-    np.savez(unfinished, **arrays)
-    os.replace(unfinished, npz_path)
+    with written_whole(npz_path) as unfinished:
+        np.savez(unfinished, **arrays)
 
 
 def _folded_weights(pb_path: str | os.PathLike) -> dict[str, np.ndarray]:

@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from tfgen.core.checks import check_member, expected
 from tfgen.core.config import Configurable, register
-from tfgen.metrics.features import FeatureExtractor, as_images, check_file, compiled, with_channels
+from tfgen.core.images import with_channels
+from tfgen.metrics.features import FeatureExtractor, as_images, check_file, compiled
 
 SIZE = 299
 DIMENSIONS = (64, 192, 768, 1280, 2048)
@@ -56,7 +57,7 @@ class Inception2015Features(Configurable, FeatureExtractor):
         precision = "" if compute_dtype == "float32" else f", {compute_dtype}"
         self.name = f"inception-2015[{dimension}], legacy bilinear {SIZE}{precision}"
         self._features = self._network(load_weights(self.weights), dimension)
-        self._classifier = None
+        self._classifier: Callable[[tf.Tensor], tf.Tensor] | None = None
 
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
         """Returns features [batch, dimension] of images [batch, height, width, channels]."""
@@ -66,6 +67,9 @@ class Inception2015Features(Configurable, FeatureExtractor):
         """Returns the 1008 class probabilities of the Inception score, [batch, 1008].
 
         As in the score's own code they leave out the biases of the last layer.
+
+        Args:
+            images: [batch, height, width, channels], floats in [0, 1] or uint8; grey or colour.
 
         Raises:
             ValueError: when the weights do not reach up to `softmax/kernel`.
@@ -86,7 +90,12 @@ class Inception2015Features(Configurable, FeatureExtractor):
 
 
 class Weights:
-    """The arrays of a weight file; one that is missing is an error that names it."""
+    """The arrays of a weight file; one that is missing is an error that names it.
+
+    Args:
+        arrays: by name.
+        source: what errors call the file.
+    """
 
     def __init__(self, arrays: Mapping[str, np.ndarray], source: str) -> None:
         self._arrays = arrays
@@ -131,6 +140,9 @@ def build_network(
 
     Returns:
         A model from [batch, 299, 299, 3] in about [-1, 1] to float32 [batch, dimension].
+
+    Raises:
+        ValueError: when a weight is missing, or has a size that does not fit.
     """
     policy = "float32" if compute_dtype == "float32" else f"mixed_{compute_dtype}"
     net = _Layers(weights, policy)

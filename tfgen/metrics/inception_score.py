@@ -43,16 +43,17 @@ def inception_score(probabilities: Any, splits: int = 10) -> tuple[float, float]
 
 
 @register
-class InceptionScore(Configurable, StreamingMetric):
+class InceptionScore(Configurable, StreamingMetric[FeatureStore]):
     """Inception score of images that arrive in batches, as the function `inception_score`.
 
     Args:
         extractor: a feature extractor with `probabilities(images) -> [batch, num_classes]`.
         split: for uniformity with other metrics; the score looks at generated images alone.
-        splits: number of consecutive parts, each scored by itself.
+        splits: number of consecutive parts, each scored by itself, > 0.
 
     Raises:
-        TypeError: when the extractor gives no probabilities.
+        TypeError: when the extractor gives no probabilities, or `splits` is not an integer.
+        ValueError: when `splits` is out of range.
     """
 
     def __init__(self, extractor: FeatureExtractor, split: str = "", splits: int = 10) -> None:
@@ -73,7 +74,11 @@ class InceptionScore(Configurable, StreamingMetric):
         self.update_fake_features(map_batches(self.extractor.probabilities, images))
 
     def result(self) -> Score:
-        """Returns the score of all generated images seen so far, with its deviation over splits."""
+        """Returns the score of all generated images seen so far, with its deviation over splits.
+
+        Raises:
+            ValueError: when there are fewer images than splits.
+        """
         if not self._fake.count:
             raise ValueError(expected("generated images before `result`", "none"))
         probabilities = self._fake.features()

@@ -8,13 +8,13 @@ import tensorflow as tf
 
 from tfgen.core.checks import expected
 from tfgen.core.config import Configurable, register
+from tfgen.core.images import with_channels
 from tfgen.metrics.features import (
     FeatureExtractor,
     as_images,
     check_file,
     compiled,
     first_line,
-    with_channels,
 )
 
 
@@ -47,7 +47,7 @@ class KerasInceptionFeatures(Configurable, FeatureExtractor):
         self.weights = weights if weights is None else os.fspath(weights)
         self.antialias = antialias
         smoothing = "antialiased " if antialias else ""
-        source = "random weights" if weights is None else Path(self.weights).name
+        source = "random weights" if self.weights is None else Path(self.weights).name
         self.name = f"keras-inception-v3[2048] {source}, {smoothing}bilinear 299"
         self._network = _keras_inception(self.weights)
         self._features = compiled(self._resized, (None, None, None, 3))
@@ -68,11 +68,12 @@ def _keras_inception(weights: str | None) -> keras.Model:
         try:
             return build(weights=weights, **options)
         except Exception as error:  # Keras raises whatever its download met.
-            raise RuntimeError(
-                "The ImageNet weights of InceptionV3 could not be fetched. Put "
+            what = (
+                "the ImageNet weights of InceptionV3, or a network to fetch them. Without one, put "
                 "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5 into ~/.keras/models, "
-                f"pass its path as `weights`, or use ClassifierFeatures. ({first_line(error)})"
-            ) from error
+                "pass its path as `weights`, or use ClassifierFeatures"
+            )
+            raise RuntimeError(expected(what, first_line(error))) from error
     network = build(weights=None, **options)
     if weights is not None:
         check_file(weights, "a file of InceptionV3 weights")

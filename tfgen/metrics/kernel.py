@@ -59,7 +59,7 @@ def kid(
 
 
 @register
-class KernelInceptionDistance(Configurable, StreamingMetric):
+class KernelInceptionDistance(Configurable, StreamingMetric[FeatureStore]):
     """Kernel Inception distance of images that arrive in batches, as the function `kid`.
 
     It keeps the features of all images.
@@ -68,8 +68,12 @@ class KernelInceptionDistance(Configurable, StreamingMetric):
         extractor: turns images into features.
         split: which part of the data the real images are, such as "test"; printed with the score.
         subset_size: examples in a subset, >= 2.
-        num_subsets: number of subsets.
+        num_subsets: number of subsets, > 0.
         seed: of the draw of subsets.
+
+    Raises:
+        TypeError: when a number is not an integer.
+        ValueError: when one is out of range.
     """
 
     def __init__(

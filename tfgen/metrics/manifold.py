@@ -24,7 +24,12 @@ TIE = 1e-12
 
 
 class PrecisionRecallScore(NamedTuple):
-    """The two scores of `PrecisionRecall`."""
+    """The two scores of `PrecisionRecall`.
+
+    Attributes:
+        precision: fraction of generated images on the manifold of the real ones.
+        recall: fraction of real images on the manifold of the generated ones.
+    """
 
     precision: Score
     recall: Score
@@ -74,7 +79,7 @@ def precision_recall(real: Any, fake: Any, k: int = 3) -> tuple[float, float]:
 
 
 @register
-class PrecisionRecall(Configurable, StreamingMetric):
+class PrecisionRecall(Configurable, StreamingMetric[FeatureStore]):
     """Improved precision and recall of images that arrive in batches; see `precision_recall`.
 
     It keeps the features of all images.
@@ -82,7 +87,11 @@ class PrecisionRecall(Configurable, StreamingMetric):
     Args:
         extractor: turns images into features.
         split: which part of the data the real images are, such as "test"; printed with the score.
-        k: which neighbour sets the radius.
+        k: which neighbour sets the radius, > 0.
+
+    Raises:
+        TypeError: when `k` is not an integer.
+        ValueError: when it is out of range.
     """
 
     def __init__(self, extractor: FeatureExtractor, split: str = "", k: int = 3) -> None:

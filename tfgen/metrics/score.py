@@ -2,7 +2,7 @@
 
 import abc
 import dataclasses
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -58,7 +58,11 @@ class Score(Configurable):
 
 
 def checked_features(name: str, features: Any) -> np.ndarray:
-    """Returns `features` as an array.
+    """Returns `features` as an array [number, dimension].
+
+    Args:
+        name: what the error messages call them.
+        features: anything that NumPy makes such an array of.
 
     Raises:
         ValueError: unless it is [number, dimension], not empty, and all finite.
@@ -82,13 +86,18 @@ def check_same_dimension(real: np.ndarray, fake: np.ndarray) -> None:
 class Side(Protocol):
     """What a metric keeps of the images of one side, real or fake."""
 
-    count: int
+    @property
+    def count(self) -> int:
+        """Number of images seen."""
 
     def update(self, features: np.ndarray) -> None:
         """Takes in features [number, dimension]."""
 
     def merge(self, other: Any) -> None:
         """Takes in what another of the same kind has seen."""
+
+
+SideKind = TypeVar("SideKind", bound=Side)
 
 
 class FeatureStore:
@@ -115,7 +124,7 @@ class FeatureStore:
         return np.concatenate(self._batches)
 
 
-class StreamingMetric(abc.ABC):
+class StreamingMetric(abc.ABC, Generic[SideKind]):
     """Compares generated images with real ones that arrive batch by batch.
 
     Args:
@@ -129,19 +138,34 @@ class StreamingMetric(abc.ABC):
         self.reset()
 
     def update_real(self, images: Any) -> None:
-        """Takes in real images: an array [batch, height, width, channels] in [0, 1], or batches."""
+        """Takes in real images.
+
+        Args:
+            images: as for `FeatureExtractor.extract`.
+
+        Raises:
+            TypeError: when images are neither floats nor uint8.
+            ValueError: when there are none, or they are not images in [0, 1].
+        """
         self.update_real_features(self.extractor.extract(images))
 
     def update_fake(self, images: Any) -> None:
-        """Takes in generated images: an array as for `update_real`, or batches of them."""
+        """Takes in generated images, as `update_real` takes in real ones."""
         self.update_fake_features(self.extractor.extract(images))
 
     def update_real_features(self, features: Any) -> None:
-        """Takes in features [number, dimension] that the extractor made of real images."""
+        """Takes in features that the extractor made of real images.
+
+        Args:
+            features: [number, dimension], at least one row, all finite.
+
+        Raises:
+            ValueError: when they are anything else.
+        """
         self._real.update(self._checked(features))
 
     def update_fake_features(self, features: Any) -> None:
-        """Takes in features [number, dimension] that the extractor made of generated images."""
+        """Takes in features of generated images, as `update_real_features` those of real ones."""
         self._fake.update(self._checked(features))
 
     def merge(self, other: "StreamingMetric") -> None:
@@ -169,7 +193,7 @@ class StreamingMetric(abc.ABC):
         """Returns the score of what has been seen so far."""
 
     @abc.abstractmethod
-    def _new_side(self) -> Side:
+    def _new_side(self) -> SideKind:
         """Returns an empty memory of one side."""
 
     def _checked(self, features: Any) -> np.ndarray:

@@ -24,6 +24,10 @@ class InfoGANGenerator(Configurable, keras.layers.Layer):
             code leaves it out.
         slope: of the leaky ReLU below zero.
 
+    Raises:
+        TypeError: when a size is not an integer.
+        ValueError: when one is out of range, or the shape does not fit.
+
     Reference: Chen et al., "InfoGAN", 2016, https://arxiv.org/abs/1606.03657; as in Lucic et al.,
         "Are GANs Created Equal?", 2018, https://arxiv.org/abs/1711.10337.
     """

@@ -24,6 +24,10 @@ class MLP(Configurable, keras.layers.Layer):
             bias.
         linear_skip: whether a trained affine map of the inputs is added to the output. The dense
             layers then begin by adding nothing, and `adapt` says what the map begins as.
+
+    Raises:
+        TypeError: when a size is not an integer.
+        ValueError: when one is not > 0, or Keras has no such activation.
     """
 
     def __init__(

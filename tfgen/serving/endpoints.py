@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import tensorflow as tf
 
+from tfgen.core.checks import expected
 from tfgen.core.model import GenerativeModel
 from tfgen.core.random import row_seeds_from_int64
 
@@ -37,6 +38,12 @@ def endpoints(model: GenerativeModel) -> list[Endpoint]:
       `sample_png(seed) -> png_bytes` for images of 1, 3 or 4 channels;
     - `decode(z) -> images`, `encode(images) -> z` and whatever else the model's encoder returns;
     - `reconstruct(images) -> images`, `log_prob(images) -> log_prob`.
+
+    Args:
+        model: a built model.
+
+    Raises:
+        ValueError: when it has none of these capabilities.
     """
     makers = {
         "sample_rows": _sample,
@@ -48,7 +55,8 @@ def endpoints(model: GenerativeModel) -> list[Endpoint]:
     able = model.capabilities()
     made = [endpoint for name, make in makers.items() if name in able for endpoint in make(model)]
     if not made:
-        raise ValueError(f"{type(model).__name__} has no capability that can be served")
+        what = f"a model with one of the capabilities {sorted(makers)}"
+        raise ValueError(expected(what, f"{type(model).__name__}, which has none of them"))
     return made
 
 

@@ -2,8 +2,6 @@
 
 import json
 import os
-import shutil
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +9,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfgen.core.checkpoint import check_writable
 from tfgen.core.checks import expected
+from tfgen.core.files import check_writable, temporary_sibling
 from tfgen.core.model import GenerativeModel
 from tfgen.core.version import __version__
 from tfgen.serving.endpoints import Endpoint, endpoints
 from tfgen.serving.warmup import write_warmup
-
-_UNFINISHED = ".unfinished-"
 
 
 def export(
@@ -44,15 +40,14 @@ def export(
     Raises:
         OSError: when `path` cannot be written.
         TypeError: when `model` is not a GenerativeModel.
+        ValueError: when it has no capability that can be served.
     """
     if not isinstance(model, GenerativeModel):
         raise TypeError(expected("a tfgen model", type(model).__name__))
     base = Path(path)
     check_writable(base)
-    _remove_unfinished(base)
-    unfinished = base / f"{_UNFINISHED}{os.getpid()}-{uuid.uuid4().hex}"
     served = endpoints(model)
-    try:
+    with temporary_sibling(base / "version") as unfinished:
         _save(served, unfinished)
         extra = unfinished / "assets.extra"
         extra.mkdir()
@@ -60,8 +55,6 @@ def export(
         card = _model_card(model, served, training_metrics or {})
         (extra / "model_card.json").write_text(json.dumps(card, indent=2) + "\n")
         return _publish(unfinished, base)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _save(served: list[Endpoint], path: Path) -> None:
@@ -90,14 +83,6 @@ def _publish(unfinished: Path, base: Path) -> Path:
             if not (base / str(version)).exists():
                 raise
             version += 1
-
-
-def _remove_unfinished(base: Path) -> None:
-    """Removes what exports that were killed have left; those under way are let be."""
-    for child in base.glob(f"{_UNFINISHED}*"):
-        pid = child.name.removeprefix(_UNFINISHED).partition("-")[0]
-        if not (pid.isdigit() and Path(f"/proc/{pid}").exists()):
-            shutil.rmtree(child, ignore_errors=True)
 
 
 def _model_card(

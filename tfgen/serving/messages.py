@@ -34,7 +34,13 @@ def message_class(name: str) -> type:
 
 
 def predict_request(model_name: str, signature: str, inputs: dict[str, Any]) -> Any:
-    """Returns a PredictRequest of named tensors or arrays."""
+    """Returns a PredictRequest, what a server's `Predict` takes.
+
+    Args:
+        model_name: of the model on the server.
+        signature: name of the signature to run.
+        inputs: its inputs by name, tensors or arrays [batch, ...].
+    """
     request = message_class("PredictRequest")()
     request.model_spec.name = model_name
     request.model_spec.signature_name = signature

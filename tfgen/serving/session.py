@@ -21,6 +21,9 @@ class SessionLoader:
     Args:
         path: a version directory, e.g. `serving/1`.
 
+    Attributes:
+        signatures: the SignatureDef of each signature, by name.
+
     Raises:
         ValueError: when there is no SavedModel, or it is truncated.
 
@@ -48,7 +51,18 @@ class SessionLoader:
         }
 
     def __call__(self, signature: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
-        """Runs a signature on named inputs and returns its named outputs."""
+        """Runs a signature.
+
+        Args:
+            signature: its name, one of `signatures`.
+            **inputs: its inputs by name, arrays [batch, ...].
+
+        Returns:
+            Its outputs by name, arrays [batch, ...].
+
+        Raises:
+            ValueError: when there is no such signature, or it takes other inputs.
+        """
         check_member("signature", signature, self.signatures)
         definition = self.signatures[signature]
         if set(inputs) != set(definition.inputs):

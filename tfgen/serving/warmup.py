@@ -15,6 +15,9 @@ def write_warmup(served: list[Endpoint], path: Path, model_name: str = "default"
         served: the signatures.
         path: of the file, `assets.extra/tf_serving_warmup_requests` in a version directory.
         model_name: in the requests; a server puts its own in its place.
+
+    Raises:
+        tf.errors.OpError: when the file cannot be written.
     """
     with tf.io.TFRecordWriter(str(path)) as writer:
         for endpoint in served:

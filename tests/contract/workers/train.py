@@ -2,6 +2,8 @@
 
 Usage: python -m tests.contract.workers.train CHECKPOINTS STATE.pickle [STAGE BATCH]
 
+Sheets of samples are written to CHECKPOINTS_sheets.
+
 With a STAGE, "glo" or "imle", the process kills itself after that many batches of it.
 """
 
@@ -15,7 +17,7 @@ import keras
 import tensorflow as tf
 
 from tests.contract import cases
-from tfgen.callbacks import Checkpoint
+from tfgen.callbacks import Checkpoint, SampleGrid
 
 FIT = {"epochs": 4, "imle_epochs": 5}
 
@@ -41,7 +43,7 @@ def main(checkpoints: str, state: str, *kill: str) -> None:
     tf.config.experimental.enable_op_determinism()  # Threads add up in any order otherwise.
     case = cases.named("glann")
     model = case.compiled()
-    callbacks = [Checkpoint(checkpoints)]
+    callbacks = [Checkpoint(checkpoints), SampleGrid(f"{checkpoints}_sheets", num_samples=4)]
     if kill:
         callbacks.append(Killer(kill[0], int(kill[1])))
     case.train(model, callbacks=callbacks, **FIT)

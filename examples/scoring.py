@@ -1,0 +1,180 @@
+"""Scores of generated images: the classifiers they need, the flags they heed, and their table."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import runner
+from absl import flags
+
+import tfgen
+from tfgen import metrics
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string(
+    "features",
+    "classifier",
+    "For scores: classifier (trained on the data), "
+    "inception (the FID network; needs --inception_weights), keras_inception, "
+    "or a .keras classifier file. Several are separated by commas.",
+)
+flags.DEFINE_list("scores", ["fid"], "fid, and any of kid, precision_recall and inception_score.")
+flags.DEFINE_string("inception_weights", None, "The .npz file of the FID network's weights.")
+flags.DEFINE_integer("inception_dimension", 768, "64, 192, 768, 1280 or 2048 features.")
+
+Scores = dict[str, list[metrics.Score]]
+
+
+@flags.multi_flags_validator(["features", "inception_weights"])
+def _check_features(values: dict[str, Any]) -> bool:
+    """Raises, when flags are parsed, unless the files that --features needs are there."""
+    for name in values["features"].split(","):
+        path = values["inception_weights"] if name == "inception" else name
+        if path is None:
+            raise flags.ValidationError("inception needs --inception_weights, an .npz file")
+        if name not in ("classifier", "keras_inception") and not Path(path).is_file():
+            raise flags.ValidationError(f"expected a file. Received: {path}")
+    return True
+
+
+class Classifiers:
+    """The classifiers of a run, trained on its data when they are first needed and kept on disk.
+
+    Two are never the same: the one whose layers a perceptual loss compares must not be the one
+    whose features judge the result.
+
+    Args:
+        workdir: where they are kept.
+        train: labelled examples.
+    """
+
+    def __init__(self, workdir: Path, train: tfgen.data.Examples) -> None:
+        self.workdir = workdir
+        self.train = train
+
+    def perceptual(self) -> keras.Model:
+        """Returns the classifier for a perceptual loss."""
+        return self._classifier("perceptual", FLAGS.seed + 1, width=16, feature_dim=128).model
+
+    def judge(self) -> metrics.ClassifierFeatures:
+        """Returns the features of the classifier for scores."""
+        return self._classifier("judge", FLAGS.seed + 2, width=32, feature_dim=64)
+
+    def _classifier(
+        self, name: str, seed: int, width: int, feature_dim: int
+    ) -> metrics.ClassifierFeatures:
+        path = self.workdir / f"{name}.keras"
+        if path.exists():
+            return metrics.ClassifierFeatures.load(path)
+        if self.train.labels is None:
+            sys.exit(
+                f"{FLAGS.dataset} has no labels to train a classifier on. Give "
+                "--features=inception or a .keras classifier, and another --loss than perceptual."
+            )
+        print(f"training the {name} classifier")
+        trained = metrics.train_classifier(
+            self.train.as_float(),
+            self.train.labels,
+            self.train.num_classes,
+            width=width,
+            feature_dim=feature_dim,
+            seed=seed,
+            verbose=FLAGS.verbose,
+        )
+        print(
+            f"{name} classifier: right on {trained.accuracy:.1%} of {trained.num_held_out} images "
+            "that were kept out of its training"
+        )
+        features = metrics.ClassifierFeatures(trained.model)
+        if runner.is_chief():
+            features.save(path)
+        return features
+
+
+def extractors(classifiers: Classifiers) -> list[metrics.FeatureExtractor]:
+    """Returns the feature extractors that --features names."""
+    made = []
+    for name in FLAGS.features.split(","):
+        if name == "classifier":
+            made.append(classifiers.judge())
+        elif name == "inception":
+            weights, dimension = FLAGS.inception_weights, FLAGS.inception_dimension
+            made.append(metrics.Inception2015Features(weights, dimension))
+        elif name == "keras_inception":
+            made.append(metrics.KerasInceptionFeatures())
+        else:
+            made.append(metrics.ClassifierFeatures.load(name, title=Path(name).stem))
+    return made
+
+
+def score(
+    judges: Sequence[metrics.FeatureExtractor],
+    heldout: tfgen.data.Examples,
+    generated: dict[str, np.ndarray],
+    num_inception: int,
+) -> Scores:
+    """Returns the scores of each kind of images against as many held-out ones, by each extractor.
+
+    FID comes first; --scores adds others. Extractors other than classifiers see `num_inception`
+    images at most.
+    """
+    scores: Scores = {name: [] for name in generated}
+    for judge in judges:
+        count = min(heldout.num_examples, *(len(images) for images in generated.values()))
+        if not isinstance(judge, metrics.ClassifierFeatures):
+            count = min(count, num_inception)
+        real = judge.extract(heldout.as_float(slice(0, count)))
+        meters = _meters(judge, heldout.split, count)
+        for meter in meters:
+            meter.update_real_features(real)
+        for name, images in generated.items():
+            fake = judge.extract(images[:count])
+            for meter in meters:
+                meter.reset(keep_real=True)
+                if isinstance(meter, metrics.InceptionScore):
+                    meter.update_fake(images[:count])  # It looks at probabilities.
+                else:
+                    meter.update_fake_features(fake)
+                result = meter.result()
+                scores[name] += result if isinstance(result, tuple) else [result]
+    return scores
+
+
+def _meters(
+    judge: metrics.FeatureExtractor, split: str, count: int
+) -> list[metrics.StreamingMetric]:
+    made = [metrics.FrechetInceptionDistance(judge, split)]
+    if "kid" in FLAGS.scores:
+        size = min(1000, count)
+        made.append(metrics.KernelInceptionDistance(judge, split, subset_size=size))
+    if "precision_recall" in FLAGS.scores:
+        made.append(metrics.PrecisionRecall(judge, split))
+    if "inception_score" in FLAGS.scores and isinstance(judge, metrics.ClassifierFeatures):
+        made.append(metrics.InceptionScore(judge, split))
+    return made
+
+
+def print_table(scores: Scores) -> None:
+    """Prints one line for each kind of images, and what the numbers are below."""
+    columns = next(iter(scores.values()))
+    print("\n" + " " * 20 + "".join(f"{score.metric:>12}" for score in columns))
+    print(" " * 20 + "".join(f"{score.extractor.split('[')[0][:10]:>12}" for score in columns))
+    for name, row in scores.items():
+        print(f"{name:<20}" + "".join(f"{score.value:12.3f}" for score in row))
+    for score in columns:
+        print(
+            f"{score.metric} in {score.extractor}: {score.num_fake} images against "
+            f"{score.num_real} of split {score.split!r} of {FLAGS.dataset}"
+        )
+
+
+def report(scores: Scores) -> dict[str, Any]:
+    """Returns what metrics.json holds: the FIDs by the first extractor, and all of the protocol."""
+    return {
+        "fid": {name: row[0].value for name, row in scores.items()},
+        "protocol": {name: [score.asdict() for score in row] for name, row in scores.items()},
+    }
