@@ -11,8 +11,9 @@ import tensorflow as tf
 
 from tests.faults import cut, flip, largest_file
 from tests.small_models import COMPLAINT, blocks, center, position, small_glo
-from tfgen.callbacks import Checkpoint
+from tfgen.callbacks import Checkpoint, drop_latest
 from tfgen.core.checkpoint import CheckpointError, check_writable
+from tfgen.core.not_finite import NonFiniteError
 from tfgen.latent import RowSGD
 
 DATA = "ckpt-2.data-00000-of-00001"
@@ -52,8 +53,38 @@ def copy(whole, tmp_path):
     return Path(shutil.copytree(whole[0], tmp_path / "copy"))
 
 
-def test_only_the_latest_is_kept(whole):
-    assert {path.name for path in whole[0].iterdir()} == {"checkpoint", DATA, INDEX}
+def test_the_last_two_are_kept(tmp_path):
+    train(compiled(), tmp_path, 3)
+    files = {f"ckpt-{n}.{kind}" for n in (2, 3) for kind in ("index", "data-00000-of-00001")}
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint"} | files
+
+
+def test_the_latest_can_be_dropped(copy):
+    drop_latest(copy)
+    assert {path.stem for path in copy.glob("ckpt-*")} == {"ckpt-1"}
+    assert Checkpoint(copy).restore(compiled()) == 1
+    with pytest.raises(CheckpointError, match=COMPLAINT):
+        drop_latest(copy)
+    with pytest.raises(CheckpointError, match=COMPLAINT):
+        drop_latest(copy / "nowhere")
+
+
+def test_a_run_that_diverged_goes_on_from_before_with_a_smaller_rate(tmp_path):
+    x = np.full([6, 1, 2], 2.0, np.float32)
+    data = tf.data.Dataset.from_tensor_slices({"x": x}).repeat()
+    fit = {"steps_per_epoch": 1, "verbose": 0, "callbacks": [Checkpoint(tmp_path)]}
+    model = center()
+    model.fit(data, epochs=1, **fit)
+    good = position(model)
+    model.compile(optimizer=keras.optimizers.SGD(1e25))
+    with pytest.raises(NonFiniteError, match="epoch 3, batch 1.*drop_latest goes back"):
+        model.fit(data, epochs=4, **fit)
+    assert np.abs(position(model)).max() > 1e20
+    drop_latest(tmp_path)
+    again = center()
+    again.compile(optimizer=keras.optimizers.SGD(0.25))
+    again.fit(data, epochs=2, **fit)
+    np.testing.assert_allclose(position(again), good + 0.25 * 2 * (2 - good), rtol=1e-6)
 
 
 def test_whole(whole):
@@ -183,7 +214,7 @@ def test_interval_and_last_epoch(tmp_path):
         epochs = []
 
         def on_epoch_end(self, epoch, logs=None):
-            self.epochs.append([path.stem for path in tmp_path.glob("*.index")])
+            self.epochs.append("".join(sorted(path.stem[-1] for path in tmp_path.glob("*.index"))))
 
     center().fit(
         tf.data.Dataset.from_tensors({"x": np.ones([1, 2], np.float32)}),
@@ -191,7 +222,7 @@ def test_interval_and_last_epoch(tmp_path):
         verbose=0,
         callbacks=[Checkpoint(tmp_path, every=2), Saved()],
     )
-    assert Saved.epochs == [[], ["ckpt-2"], ["ckpt-2"], ["ckpt-4"], ["ckpt-5"]]
+    assert Saved.epochs == ["", "2", "2", "24", "45"]
 
 
 def test_stages_have_directories_of_their_own(tmp_path):

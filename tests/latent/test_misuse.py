@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.small_models import blocks, small_glo, small_imle
+from tests.small_models import COMPLAINT, blocks, small_glo, small_imle
 from tfgen.callbacks import ResetOptimizers, image_grid
-from tfgen.latent import LatentTable, RowAdam, RowSGD
+from tfgen.latent import IMLE, LatentTable, RowAdam, RowSGD
 from tfgen.networks import MLP, InfoGANGenerator
 
 
@@ -35,6 +35,20 @@ def test_glo_refuses_images_out_of_range(change):
     with pytest.raises(ValueError, match=r"in \[0, 1\]"):
         model.encode(change(blocks()))
     assert model.step.numpy() == 0
+
+
+def test_imle_refuses_images_out_of_range():
+    model = IMLE(MLP((4, 4, 1), (8,)), num_examples=16, noise_dim=3)
+    model.compile()
+    with pytest.raises(ValueError, match=r"in \[0, 1\]"):
+        model.fit(255 * blocks(), batch_size=8, verbose=0)
+
+
+@pytest.mark.parametrize("optimizer", [RowAdam, RowSGD])
+@pytest.mark.parametrize("rate", [0.0, -1.0, float("nan")])
+def test_learning_rates(optimizer, rate):
+    with pytest.raises(ValueError, match=COMPLAINT):
+        optimizer(rate)
 
 
 def test_rows_outside_the_table_are_nan_where_checks_are_dropped():

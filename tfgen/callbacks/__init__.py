@@ -2,6 +2,6 @@
 
 from tfgen.callbacks.reset import ResetOptimizers
 from tfgen.callbacks.sample_grid import SampleGrid, image_grid, write_png
-from tfgen.core.checkpoint import Checkpoint
+from tfgen.core.checkpoint import Checkpoint, drop_latest
 
-__all__ = ["Checkpoint", "ResetOptimizers", "SampleGrid", "image_grid", "write_png"]
+__all__ = ["Checkpoint", "ResetOptimizers", "SampleGrid", "drop_latest", "image_grid", "write_png"]

@@ -16,6 +16,25 @@ class CheckpointError(ValueError):
     """Raised when a checkpoint is truncated, or is not one of this model."""
 
 
+def drop_latest(directory: str | os.PathLike) -> None:
+    """Removes the latest of two checkpoints, e.g. one of weights that had begun to diverge.
+
+    Args:
+        directory: of a `Checkpoint`.
+
+    Raises:
+        CheckpointError: when there are no two checkpoints.
+    """
+    state = tf.train.get_checkpoint_state(str(directory))
+    paths = list(state.all_model_checkpoint_paths) if state else []
+    if len(paths) < 2:
+        raise CheckpointError(expected(f"two checkpoints in {directory}", f"{len(paths)}"))
+    *kept, latest = paths
+    tf.compat.v1.train.update_checkpoint_state(str(directory), kept[-1], kept)
+    for path in Path(latest).parent.glob(f"{Path(latest).name}.*"):
+        path.unlink()
+
+
 class Checkpoint(keras.callbacks.Callback):
     """Saves all the state of training at the ends of epochs, and restores it when `fit` begins.
 
@@ -24,6 +43,9 @@ class Checkpoint(keras.callbacks.Callback):
     written under a temporary name and becomes the latest by a rename, so that a run killed at any
     moment finds a whole one. A run that goes on from a checkpoint sees the batches that an
     uninterrupted one would, when its data come from `tfgen.data` or from arrays.
+
+    A constant learning rate is that of `compile`, so that a run which diverged can go on with a
+    smaller one; the last two checkpoints are kept, and `drop_latest` goes back to the first.
 
     Args:
         directory: where to write; made if it does not exist.
@@ -65,7 +87,7 @@ class Checkpoint(keras.callbacks.Callback):
         latest = _latest(self.directory)
         # All workers take part in saving; what the others than the chief write is not kept.
         directory = self.directory if _is_chief(model) else tempfile.mkdtemp()
-        self._manager = tf.train.CheckpointManager(checkpoint, str(directory), max_to_keep=1)
+        self._manager = tf.train.CheckpointManager(checkpoint, str(directory), max_to_keep=2)
         if latest is not None:
             _restore(checkpoint, latest)
         return int(self._epoch.numpy())

@@ -176,9 +176,14 @@ class GenerativeModel(Capabilities, Configurable, keras.Model):
 
     @property
     def training_state(self) -> list[keras.Variable]:
-        """All variables that training depends on: the weights and the optimizers' variables."""
+        """All variables that training depends on: the weights and the optimizers' variables.
+
+        A constant learning rate is not one of them: it is what `compile` says.
+        """
         optimizers = [getattr(self, f"{group}_optimizer") for group in self.groups]
-        return self.weights + [variable for o in optimizers for variable in o.variables]
+        rates = {id(getattr(o, "inner_optimizer", o)._learning_rate) for o in optimizers}
+        variables = [variable for o in optimizers for variable in o.variables]
+        return self.weights + [variable for variable in variables if id(variable) not in rates]
 
     def train_step(self, data: Any) -> Terms:
         """Does the updates of one step on a batch; the only training step of the library.

@@ -64,7 +64,7 @@ class FiniteGuard(keras.callbacks.Callback):
     def _error(self, what: str) -> NonFiniteError:
         first, together = self._batch + 1, self.model.steps_per_execution
         batch = f"batch {first}" if together == 1 else f"batches {first} to {first + together - 1}"
-        return NonFiniteError(
-            f"{NOT_FINITE} {what} at epoch {self._epoch + 1}, {batch}. "
-            "The last checkpoint is unharmed."
-        )
+        hint = "The last checkpoint is unharmed."
+        if self._batch == 0:  # The last step before it may have thrown the weights far off.
+            hint = "If the last checkpoint leads here again, tfgen.callbacks.drop_latest goes back."
+        return NonFiniteError(f"{NOT_FINITE} {what} at epoch {self._epoch + 1}, {batch}. {hint}")

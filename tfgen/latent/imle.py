@@ -11,6 +11,7 @@ from tfgen.core import random
 from tfgen.core.checks import check_integer, check_not_negative, check_unconditional, expected
 from tfgen.core.config import register
 from tfgen.core.examples import Batch, Examples
+from tfgen.core.images import check_images
 from tfgen.core.model import GenerativeModel
 from tfgen.core.update import Terms
 from tfgen.latent.neighbours import Distance, RunningNearest, SquaredEuclidean
@@ -213,5 +214,7 @@ class IMLE(GenerativeModel):
                     examples.event_shape,
                 )
             )
+        if len(self.event_shape) == 3:
+            check_images(examples.x)
         if examples.num_examples != self.num_examples:
             raise ValueError(expected(f"{self.num_examples} examples", examples.num_examples))

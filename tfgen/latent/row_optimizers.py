@@ -19,6 +19,8 @@ class _RowOptimizer(keras.optimizers.Optimizer):
     project: Callable[[tf.Tensor], tf.Tensor] | None = None
 
     def __init__(self, learning_rate: object, name: str, **kwargs: object) -> None:
+        if isinstance(learning_rate, int | float):
+            check_positive("learning_rate", learning_rate)
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
         whole = ("weight_decay", "use_ema", "gradient_accumulation_steps", "global_clipnorm")
         if given := [option for option in whole if getattr(self, option)]:
