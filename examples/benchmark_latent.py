@@ -4,8 +4,8 @@
 
 Sections: a, row-wise against Keras' Adam on latent tables; b, nearest neighbours against FAISS; c,
 `GLO.fit` against a loop by hand; d, the time of `import tfgen`; e, FID against SciPy's sqrtm. Peers
-are measured in turn, in the same run and with the same number of threads, and medians are compared.
-A ratio above 1 says that tfgen is faster.
+are measured in the same run and with the same number of threads, in b, c and e in turn, and medians
+are compared. A ratio above 1 says that tfgen is faster.
 """
 
 import multiprocessing

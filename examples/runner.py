@@ -1,5 +1,6 @@
 """What every runner shares: flags, strategy, data, drawing, export, and how a run ends."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -62,8 +63,13 @@ def define_flags(
     flags.DEFINE_bool(
         "jit_compile",
         None,
-        "Compile training steps with XLA; the model's own "
+        "Compile training steps with XLA, which needs --nodeterministic; the model's own "
         "default, which is what was measured to be faster, unless given.",
+    )
+    flags.register_multi_flags_validator(
+        ["jit_compile", "deterministic"],
+        lambda given: not (given["jit_compile"] and given["deterministic"]),
+        "--jit_compile needs --nodeterministic",
     )
     flags.DEFINE_bool("export", True, "Write the sampler to --workdir/serving.")
     flags.DEFINE_bool("skip_unreadable", False, "Skip images of a folder that cannot be read.")
@@ -78,10 +84,31 @@ def run(main: Callable[[Path, tf.distribute.Strategy], None]) -> None:
             sys.exit(f"Expected flags only. Received: {argv[1:]}")
         workdir, strategy = Path(FLAGS.workdir), set_up()
         # Only the first worker looks, when all have begun: --overwrite removes what is there.
-        if decided_by_chief(strategy, lambda: is_to_do(workdir)):
+        with errors_as_messages():
+            is_wanted = decided_by_chief(strategy, lambda: is_to_do(workdir))
+        if is_wanted:
             main(workdir, strategy)
 
     app.run(parsed)
+
+
+@contextlib.contextmanager
+def errors_as_messages() -> Iterator[None]:
+    """Ends the program with the message alone of an error that bad input causes."""
+    try:
+        yield
+    except (ValueError, TypeError, OSError, RuntimeError) as error:
+        raise SystemExit(str(error)) from error
+
+
+def define_sizes(name: str, default: Sequence[str], meaning: str) -> None:
+    """Defines a flag that lists the sizes of layers."""
+    flags.DEFINE_list(name, default, meaning)
+    flags.register_validator(
+        name,
+        lambda sizes: all(size.isdecimal() and int(size) > 0 for size in sizes),
+        "expected integers > 0, separated by commas",
+    )
 
 
 def set_up() -> tf.distribute.Strategy:
@@ -193,7 +220,7 @@ def is_to_do(workdir: Path) -> bool:
 
 
 def claim_workdir(workdir: Path, strategy: tf.distribute.Strategy) -> None:
-    """Makes the directory that of this run, once its data are known to be good."""
+    """Makes the directory that of this run, once nothing can refuse the flags any more."""
 
     def claim() -> bool:
         record = workdir / "flags.json"

@@ -22,7 +22,11 @@ flags.DEFINE_string(
     "inception (the FID network; needs --inception_weights), keras_inception, "
     "or a .keras classifier file. Several are separated by commas.",
 )
+SCORES = ("fid", "kid", "precision_recall", "inception_score")
 flags.DEFINE_list("scores", ["fid"], "fid, and any of kid, precision_recall and inception_score.")
+flags.register_validator(
+    "scores", lambda names: set(names) <= set(SCORES), f"expected some of {', '.join(SCORES)}"
+)
 flags.DEFINE_string("inception_weights", None, "The .npz file of the FID network's weights.")
 flags.DEFINE_integer("inception_dimension", 768, "64, 192, 768, 1280 or 2048 features.")
 
@@ -39,6 +43,15 @@ def _check_features(values: dict[str, Any]) -> bool:
         if name not in ("classifier", "keras_inception") and not Path(path).is_file():
             raise flags.ValidationError(f"expected a file. Received: {path}")
     return True
+
+
+@flags.multi_flags_validator(
+    ["features", "scores"],
+    "inception_score needs --features with class probabilities, which keras_inception has not",
+)
+def _check_probabilities(values: dict[str, Any]) -> bool:
+    names = set(values["features"].split(","))
+    return "inception_score" not in values["scores"] or names != {"keras_inception"}
 
 
 class Classifiers:
@@ -70,11 +83,6 @@ class Classifiers:
         path = self.workdir / f"{name}.keras"
         if path.exists():
             return metrics.ClassifierFeatures.load(path)
-        if self.train.labels is None:
-            sys.exit(
-                f"{FLAGS.dataset} has no labels to train a classifier on. Give "
-                "--features=inception or a .keras classifier, and another --loss than perceptual."
-            )
         print(f"training the {name} classifier")
         trained = metrics.train_classifier(
             self.train.as_float(),
@@ -95,20 +103,47 @@ class Classifiers:
         return features
 
 
-def extractors(classifiers: Classifiers) -> list[metrics.FeatureExtractor]:
+def check_labels(train: tfgen.data.Examples) -> None:
+    """Exits with a message unless a classifier can be trained on the data."""
+    if train.labels is None or train.num_classes < 2:
+        sys.exit(
+            f"{FLAGS.dataset} has no labels to train a classifier on. Give "
+            "--features=inception or a .keras classifier, and another --loss than perceptual."
+        )
+
+
+def ready_extractors(train: tfgen.data.Examples) -> dict[str, metrics.FeatureExtractor]:
+    """Returns those of --features that are not trained on the data, each tried on an image."""
+    names = FLAGS.features.split(",")
+    if "classifier" in names:
+        check_labels(train)
+    ready = {name: _ready_extractor(name) for name in names if name != "classifier"}
+    for extractor in ready.values():
+        extractor.extract(train.as_float(slice(0, 1)))
+        if _has_inception_score(extractor):
+            extractor.probabilities(train.as_float(slice(0, 1)))
+    return ready
+
+
+def _ready_extractor(name: str) -> metrics.FeatureExtractor:
+    if name == "inception":
+        weights, dimension = FLAGS.inception_weights, FLAGS.inception_dimension
+        return metrics.Inception2015Features(weights, dimension)
+    if name == "keras_inception":
+        return metrics.KerasInceptionFeatures()
+    return metrics.ClassifierFeatures.load(name, title=Path(name).stem)
+
+
+def extractors(
+    classifiers: Classifiers, ready: dict[str, metrics.FeatureExtractor]
+) -> list[metrics.FeatureExtractor]:
     """Returns the feature extractors that --features names."""
-    made = []
-    for name in FLAGS.features.split(","):
-        if name == "classifier":
-            made.append(classifiers.judge())
-        elif name == "inception":
-            weights, dimension = FLAGS.inception_weights, FLAGS.inception_dimension
-            made.append(metrics.Inception2015Features(weights, dimension))
-        elif name == "keras_inception":
-            made.append(metrics.KerasInceptionFeatures())
-        else:
-            made.append(metrics.ClassifierFeatures.load(name, title=Path(name).stem))
-    return made
+    names = FLAGS.features.split(",")
+    return [classifiers.judge() if name == "classifier" else ready[name] for name in names]
+
+
+def _has_inception_score(extractor: metrics.FeatureExtractor) -> bool:
+    return "inception_score" in FLAGS.scores and hasattr(extractor, "probabilities")
 
 
 def score(
@@ -149,27 +184,26 @@ def _meters(
 ) -> list[metrics.StreamingMetric]:
     made = [metrics.FrechetInceptionDistance(judge, split)]
     if "kid" in FLAGS.scores:
-        size = min(1000, count)
+        size = min(1000, count // 2)
         made.append(metrics.KernelInceptionDistance(judge, split, subset_size=size))
     if "precision_recall" in FLAGS.scores:
         made.append(metrics.PrecisionRecall(judge, split))
-    if "inception_score" in FLAGS.scores and isinstance(judge, metrics.ClassifierFeatures):
+    if _has_inception_score(judge):
         made.append(metrics.InceptionScore(judge, split))
     return made
 
 
 def print_table(scores: Scores) -> None:
-    """Prints one line for each kind of images, and what the numbers are below."""
+    """Prints the values, a line for each kind of images, and below all that the scores say."""
     columns = next(iter(scores.values()))
     print("\n" + " " * 20 + "".join(f"{score.metric:>12}" for score in columns))
     print(" " * 20 + "".join(f"{score.extractor.split('[')[0][:10]:>12}" for score in columns))
     for name, row in scores.items():
         print(f"{name:<20}" + "".join(f"{score.value:12.3f}" for score in row))
-    for score in columns:
-        print(
-            f"{score.metric} in {score.extractor}: {score.num_fake} images against "
-            f"{score.num_real} of split {score.split!r} of {FLAGS.dataset}"
-        )
+    print(f"\nOn {FLAGS.dataset}:")
+    for name, row in scores.items():
+        for score in row:
+            print(f"{name}: {score}")
 
 
 def report(scores: Scores) -> dict[str, Any]:

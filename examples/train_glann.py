@@ -8,6 +8,9 @@ scores, and goes on where it stopped when it is started again.
 """
 
 import json
+import math
+import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +41,7 @@ flags.DEFINE_bool("pca", True, "Begin with the principal components of the image
 flags.DEFINE_float("latent_learning_rate", 1e-2, "Of the latents' row-wise Adam.", 0.0)
 flags.DEFINE_float("latent_noise", 0.0, "Deviation of noise on latents in training.", 0.0)
 flags.DEFINE_integer("generator_units", 256, "The generator's first dense layer.", 1)
-flags.DEFINE_list("generator_filters", ["64", "32"], "The generator's maps.")
+runner.define_sizes("generator_filters", ["64", "32"], "The generator's maps.")
 flags.DEFINE_bool("batch_norm", True, "Batch normalisation in the generator.")
 flags.DEFINE_enum(
     "loss",
@@ -46,7 +49,7 @@ flags.DEFINE_enum(
     ["perceptual", "vgg16", "laplacian", "l1", "l2"],
     "GLO's loss: perceptual (a classifier trained on the data), vgg16 (ImageNet weights), ...",
 )
-flags.DEFINE_float("pixel_weight", 2.0, "Of the pixels in the perceptual loss.", 0.0)
+flags.DEFINE_float("pixel_weight", 2.0, "Of the pixels in the losses perceptual and vgg16.", 0.0)
 flags.DEFINE_enum("schedule", "cosine", ["cosine", "constant"], "Of all learning rates.")
 flags.DEFINE_bool(
     "reset_optimizers",
@@ -56,7 +59,7 @@ flags.DEFINE_bool(
 )
 flags.DEFINE_integer("halve_every", 20, "Epochs, with --reset_optimizers.", 1)
 flags.DEFINE_integer("noise_dim", 16, "Size of IMLE's noise.", 1)
-flags.DEFINE_list("mapping_units", ["256", "256"], "Hidden layers of IMLE's network.")
+runner.define_sizes("mapping_units", ["256", "256"], "Hidden layers of IMLE's network.")
 flags.DEFINE_bool("mapping_batch_norm", False, "Batch normalisation in IMLE's network.")
 flags.DEFINE_bool("mapping_skip", True, "Add an affine map, which begins as GLO's Gaussian.")
 flags.DEFINE_float("imle_noise", 0.1, "Deviation of noise on IMLE's noise in training.", 0.0)
@@ -71,29 +74,34 @@ flags.DEFINE_float("imle_beta_1", 0.9, "Of IMLE's Adam.", 0.0, 1.0)
 flags.DEFINE_float("imle_weight_decay", 0.0, "Of IMLE's Adam.", 0.0)
 flags.DEFINE_integer("pixel_imle_epochs", 0, "Also train IMLE on pixels, to compare.", 0)
 flags.DEFINE_integer("mixture_components", 20, "Of the Gaussian mixture over GLO's latents.", 1)
-flags.DEFINE_integer("num_scored", 10_000, "At most so many images on each side of a score.", 2)
+flags.DEFINE_integer("num_scored", 10_000, "At most so many images on each side of a score.", 10)
 flags.DEFINE_integer(
-    "num_scored_inception", 2_500, "The same for Inception features, which are slow on CPUs.", 2
+    "num_scored_inception", 2_500, "The same for Inception features, which are slow on CPUs.", 10
 )
+
+FEWEST_IMAGES = 12  # Held-out ones are drawn, and a component of the mixture needs ten latents.
 
 Images = dict[str, np.ndarray]
 
 
 def main(workdir: Path, strategy: tf.distribute.Strategy) -> None:
     """Trains, scores, draws and exports one GLANN."""
-    train, heldout = runner.load_data()
+    with runner.errors_as_messages():
+        train, heldout = runner.load_data()
+        ready_loss, ready_extractors = ready_loss_for(train), scoring.ready_extractors(train)
+        resets = reference_resets() if FLAGS.reset_optimizers else []
+        check_sizes(train, heldout)
     runner.claim_workdir(workdir, strategy)
+    keras.utils.set_random_seed(FLAGS.seed)  # Whatever the checks have drawn.
     print(f"{train}\n{heldout}")
-    make_generator(train.event_shape)  # Complains of shapes it cannot make before any work.
     classifiers = scoring.Classifiers(workdir, train)
-    loss = reconstruction_loss(classifiers, train)
-    judges = scoring.extractors(classifiers)
+    loss = ready_loss or perceptual_loss(classifiers, train)
+    judges = scoring.extractors(classifiers, ready_extractors)
     callbacks = [
+        *resets,
         HistoryFile(workdir / "history.csv"),
         tfgen.callbacks.Checkpoint(workdir / "checkpoints"),
     ]
-    if FLAGS.reset_optimizers:
-        callbacks = [*reference_resets(), *callbacks]
     with strategy.scope():
         glann = make_glann(train, loss)
         compile_glann(glann, train)
@@ -124,23 +132,49 @@ def main(workdir: Path, strategy: tf.distribute.Strategy) -> None:
     print(f"{workdir} holds {', '.join(sorted(path.name for path in workdir.iterdir()))}")
 
 
-def reconstruction_loss(classifiers: scoring.Classifiers, train: tfgen.data.Examples) -> Any:
-    """Returns the loss that --loss names."""
-    if FLAGS.loss == "vgg16":
-        return losses.vgg16_features()
+def ready_loss_for(train: tfgen.data.Examples) -> Any:
+    """Returns the loss that --loss names, tried on an image; None if it must first be trained."""
     if FLAGS.loss == "perceptual":
-        network = classifiers.perceptual()
-        return losses.Perceptual.balanced(
-            network,
-            metrics.feature_levels(network),
-            train.as_float(slice(0, 512)),
-            pixel_weight=FLAGS.pixel_weight,
+        scoring.check_labels(train)
+        return None
+    make = {
+        "vgg16": partial(losses.vgg16_features, pixel_weight=FLAGS.pixel_weight),
+        "laplacian": losses.LaplacianPyramid,
+        "l1": losses.AbsoluteError,
+        "l2": losses.SquaredError,
+    }
+    loss, image = make[FLAGS.loss](), train.as_float(slice(0, 1))
+    loss(image, image)
+    return loss
+
+
+def perceptual_loss(
+    classifiers: scoring.Classifiers, train: tfgen.data.Examples
+) -> losses.Perceptual:
+    """Returns the loss over a classifier of the data, which is trained if need be."""
+    network = classifiers.perceptual()
+    return losses.Perceptual.balanced(
+        network,
+        metrics.feature_levels(network),
+        train.as_float(slice(0, 512)),
+        pixel_weight=FLAGS.pixel_weight,
+    )
+
+
+def check_sizes(train: tfgen.data.Examples, heldout: tfgen.data.Examples) -> None:
+    """Exits or raises an error unless the flags fit each other and the data."""
+    if min(len(train), len(heldout)) < FEWEST_IMAGES:
+        sys.exit(
+            f"Expected {FEWEST_IMAGES} images or more to train on and as many held out. "
+            f"Received: {len(train)} and {len(heldout)}"
         )
-    return {
-        "laplacian": losses.LaplacianPyramid(),
-        "l1": losses.AbsoluteError(),
-        "l2": losses.SquaredError(),
-    }[FLAGS.loss]
+    most = min(len(train), math.prod(train.event_shape))
+    if FLAGS.pca and FLAGS.latent_dim > most:
+        sys.exit(
+            f"Expected --latent_dim <= {most}, the principal components of the data, or --nopca. "
+            f"Received: {FLAGS.latent_dim}"
+        )
+    compile_glann(make_glann(train, losses.SquaredError()), train)  # Its parts check themselves.
 
 
 def make_glann(train: tfgen.data.Examples, loss: Any) -> latent.GLANN:
@@ -155,6 +189,7 @@ def make_glann(train: tfgen.data.Examples, loss: Any) -> latent.GLANN:
         initial_codes=latent.PrincipalComponents() if FLAGS.pca else None,
         latent_noise=FLAGS.latent_noise,
         seed=FLAGS.seed,
+        name="glo",
     )
     imle = latent.IMLE(
         networks.MLP(
@@ -171,8 +206,9 @@ def make_glann(train: tfgen.data.Examples, loss: Any) -> latent.GLANN:
         noise_std=FLAGS.imle_noise,
         space=space,
         seed=FLAGS.seed,
+        name="imle",
     )
-    return latent.GLANN(glo, imle, seed=FLAGS.seed)
+    return latent.GLANN(glo, imle, seed=FLAGS.seed, name="glann")
 
 
 def make_generator(image_shape: tuple[int, int, int]) -> networks.InfoGANGenerator:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -68,7 +69,8 @@ def test_it_prints_the_table_and_how_to_call_the_export(finished):
     _, printed = finished
     for row in ("train_vs_heldout", "reconstruction", "glo_gaussian", "glo_mixture", "glann"):
         assert f"\n{row}" in printed
-    assert "FID in classifier[64]: 100 images against 100 of split 'test' of digits" in printed
+    assert "\nOn digits:\ntrain_vs_heldout: FID " in printed
+    assert "(classifier[64], 100 real test vs 100 fake)" in printed
     assert "curl -s localhost:8501/v1/models/glann:predict" in printed
 
 
@@ -144,6 +146,28 @@ def kill_when(path, arguments):
         process.send_signal(signal.SIGKILL)
 
 
+VARIANTS = {
+    "mirrored": ["--strategy=mirrored", "--logical_cpus=2"],
+    "bfloat16": ["--mixed_precision=bfloat16"],
+    "pixels": ["--pixel_imle_epochs=1", "--scores=fid,kid,precision_recall,inception_score"],
+    "laplacian": ["--loss=laplacian"],
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_variants_of_a_run_end(tmp_path, variant):
+    small = ["--epochs=1", "--imle_epochs=1", "--loss=l1", "--generator_units=16", "--noexport"]
+    done = run(tmp_path, *SMALL, *small, *VARIANTS[variant])
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "metrics.json").read_text())
+    assert np.isfinite(list(report["fid"].values())).all()
+    if variant == "pixels":
+        found = [score["metric"] for score in report["protocol"]["pixel_imle"]]
+        assert found == ["FID", "KID", "precision", "recall", "IS"]
+        assert re.search(r"\nglann: KID \S+ ± \S+ \(.*subset", done.stdout)
+        assert re.search(r"\nglann: IS \S+ ± \S+ \(.*, 10 splits, 100 fake\)", done.stdout)
+
+
 @pytest.mark.parametrize(
     "flags, message",
     [
@@ -151,13 +175,50 @@ def kill_when(path, arguments):
         (["--num_examples=10"], "128"),
         (["--features=inception"], "--inception_weights"),
         (["--features=nowhere.keras"], "nowhere.keras"),
+        (["--scores=fid,lpips"], "expected some of fid, kid"),
+        (["--scores=inception_score", "--features=keras_inception"], "class probabilities"),
+        (["--jit_compile"], "--jit_compile needs --nodeterministic"),
+        (["--generator_filters=a,b"], "expected integers > 0"),
         (["surplus"], "surplus"),
     ],
 )
 def test_bad_flags_are_named(tmp_path, flags, message):
     failed = run(tmp_path / "run", *SMALL, "--batch_size=128", *flags)
-    assert failed.returncode != 0
+    assert failed.returncode == 1
     assert message in failed.stderr + failed.stdout
+    assert "Traceback" not in failed.stderr
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (["--generator_filters=8"], "two `filters`"),
+        (["--image_size=10"], "divisible by 4"),
+        (["--imle_subset=201"], "`subset_size` <= 200"),
+        (["--latent_dim=65"], "--latent_dim <= 64"),
+        (["--image_size=4", "--loss=laplacian", "--nopca"], "large enough for 3 levels"),
+        (["--latent_learning_rate=0", "--schedule=constant"], "learning_rate"),
+    ],
+)
+def test_a_start_that_is_refused_leaves_the_earlier_run(tmp_path, flags, message):
+    earlier = {"flags.json": "{}", "finished": "", "model.keras": "weights"}
+    for name, text in earlier.items():
+        (tmp_path / name).write_text(text)
+    failed = run(tmp_path, *SMALL, "--overwrite", *flags)
+    assert failed.returncode == 1
+    assert message in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == earlier
+
+
+@pytest.mark.parametrize("flag", ["--loss=perceptual", "--features=classifier"])
+def test_images_without_labels_are_refused_where_a_classifier_is_needed(tmp_path, flag):
+    np.save(tmp_path / "images.npy", np.zeros((200, 8, 8, 1), np.uint8))
+    data = ["--num_examples=150", f"--dataset={tmp_path / 'images.npy'}"]
+    failed = run(tmp_path / "run", *SMALL, "--loss=l1", *data, flag)
+    assert failed.returncode == 1
+    assert "has no labels" in failed.stderr
+    assert list((tmp_path / "run").iterdir()) == []
 
 
 def test_a_workdir_that_is_a_file_is_named(tmp_path):
@@ -177,10 +238,11 @@ def test_overwrite_removes_nothing_but_runs(tmp_path):
     assert thesis.read_text() == "years of work"
 
 
-def test_a_start_that_failed_does_not_hold_the_place(tmp_path):
-    failed = run(tmp_path, *SMALL, "--dataset=no_such_data")
-    assert failed.returncode != 0
-    assert list(tmp_path.iterdir()) == []
+@pytest.mark.parametrize("flag", ["--dataset=no_such_data", "--imle_subset=201"])
+def test_a_start_that_failed_does_not_hold_the_place(tmp_path, flag):
+    failed = run(tmp_path, *SMALL, flag)
+    assert failed.returncode == 1
+    assert list(tmp_path.iterdir()) == []  # Hence any other flags are as good as at first.
 
 
 def test_help_names_the_shared_flags(tmp_path):
