@@ -286,15 +286,18 @@ def export_and_check(model: tfgen.GenerativeModel, path: Path, numbers: dict[str
     """Exports a model once, compares it with what a server loads, and says how to call it."""
     versions = sorted(path.glob("[0-9]*"), key=lambda version: int(version.name))
     version = versions[-1] if versions else tfgen.serving.export(model, path, numbers)
+    spec = model.condition_spec
+    given = {} if spec is None else {spec.name: np.zeros([4, *spec.shape[1:]], np.int64)}
     with tfgen.serving.SessionLoader(version) as served:
         seeds = [FLAGS.seed + (row << 32) for row in range(4)]
-        images = served("sample", seed=seeds)["images"]
-    difference = float(np.abs(images - model.sample(4, seed=FLAGS.seed)).max())
+        images = served("sample", seed=seeds, **given)["images"]
+    difference = float(np.abs(images - model.sample(4, FLAGS.seed, *given.values())).max())
+    instance = {"seed": 0} | {name: rows[0].tolist() for name, rows in given.items()}
+    request = json.dumps({"signature_name": "sample_png", "instances": [instance]})
     if difference > (1e-4 if FLAGS.mixed_precision == "none" else 2e-2):  # Of values in [0, 1].
         raise RuntimeError(f"{version} differs from the model by {difference}")
     print(
         f"{version} through the C++ loader: 4 samples, largest difference from the model "
         f"{difference:.1e}. With a server on its parent directory:\n"
-        f"curl -s localhost:8501/v1/models/{type(model).__name__.lower()}:predict -d "
-        """'{"signature_name": "sample_png", "instances": [{"seed": 0}]}'"""
+        f"curl -s localhost:8501/v1/models/{type(model).__name__.lower()}:predict -d '{request}'"
     )

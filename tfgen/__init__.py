@@ -24,11 +24,13 @@ def _check_backend() -> None:
 _check_backend()
 
 from tfgen import (  # noqa: E402
+    adversarial,
     callbacks,
     core,
     data,
     distributions,
     latent,
+    layers,
     losses,
     metrics,
     networks,
@@ -45,11 +47,13 @@ __all__ = [
     "NonFiniteError",
     "UnsupportedCapability",
     "__version__",
+    "adversarial",
     "callbacks",
     "core",
     "data",
     "distributions",
     "latent",
+    "layers",
     "load_model",
     "losses",
     "metrics",

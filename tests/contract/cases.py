@@ -6,13 +6,15 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
 
+from tests.contract.noise import SameNoise
 from tests.contract.values import perceptual
-from tfgen import distributions, latent, losses, networks
+from tfgen import adversarial, distributions, latent, layers, losses, networks
 from tfgen.core.examples import Batch, Examples
 from tfgen.core.model import GenerativeModel
 
@@ -43,6 +45,10 @@ def _glann_stages(model: latent.GLANN, x: np.ndarray) -> dict[str, tuple]:
     return {"glo": (model.glo, x), "imle": (model.imle, model.glo.codes.numpy())}
 
 
+def _tables(model: GenerativeModel) -> list[keras.Variable]:
+    return [weight for weight in model.weights if weight.shape[:1] == (NUM_EXAMPLES,)]
+
+
 @dataclass(frozen=True)
 class ModelCase:
     """A model and the data it is trained on.
@@ -55,6 +61,12 @@ class ModelCase:
         stages: the models that are trained, each on its examples: `stages(model, x)`.
         fit: arguments of `fit`.
         falls: whether training on one batch makes the loss fall.
+        labels: returns those of the examples, of a conditional model.
+        state: variables, not trained, that any update may move: statistics of a network that
+            another update trains, moving averages.
+        unserved: variables that only training needs, and an export leaves out.
+        idle: variables whose gradient may be zero, such as the last bias of a critic whose loss is
+            linear in its logits.
     """
 
     name: str
@@ -63,6 +75,10 @@ class ModelCase:
     stages: Callable[[GenerativeModel, np.ndarray], dict[str, tuple]] = _only_stage
     fit: dict[str, Any] = field(default_factory=lambda: {"epochs": 2})
     falls: bool = True
+    labels: Callable[[], np.ndarray | None] = lambda: None
+    state: Callable[[GenerativeModel], Sequence[keras.Variable]] = lambda model: ()
+    unserved: Callable[[GenerativeModel], Sequence[keras.Variable]] = _tables
+    idle: Callable[[GenerativeModel], Sequence[keras.Variable]] = lambda model: ()
 
     def compiled(
         self, exact: bool = False, optimizers: Callable[[str], Any] | None = None
@@ -84,13 +100,13 @@ class ModelCase:
     def train(self, model: GenerativeModel, **kwargs: Any) -> GenerativeModel:
         """Fits a model to the case's data for a few epochs, and returns it."""
         arguments = {"batch_size": BATCH_SIZE, "verbose": 0, **self.fit, **kwargs}
-        model.fit(self.data(), **arguments)
+        model.fit(self.data(), self.labels(), **arguments)
         return model
 
     def batches(self, model: GenerativeModel) -> Iterator[tuple[str, GenerativeModel, Batch]]:
         """Yields each stage's name, its model readied for an epoch, and a batch of that epoch."""
         for name, (stage, x) in self.stages(model, self.data()).items():
-            examples = Examples(x, batch_size=BATCH_SIZE, seed=stage.seed)
+            examples = Examples(x, self.labels(), batch_size=BATCH_SIZE, seed=stage.seed)
             examples = stage.training_data(examples)
             stage.begin_epoch(0, examples)
             yield name, stage, next(iter(examples.dataset()))
@@ -101,13 +117,22 @@ def named(name: str) -> ModelCase:
     return next(case for case in MODELS if case.name == name)
 
 
+def condition(model: GenerativeModel, num_rows: int) -> dict[str, np.ndarray]:
+    """Returns what a conditional model's verbs take beside their rows, by the name of the input."""
+    spec = model.condition_spec
+    return {} if spec is None else {spec.name: np.arange(num_rows) % model.num_classes}
+
+
 def training_state(case: ModelCase, model: GenerativeModel) -> dict[str, np.ndarray]:
     """Returns all that training depends on, of all stages.
 
-    Names are the same for every model of a case: Keras counts the layers that it names itself.
+    Names are the same for every model of a case: Keras counts the layers that it names itself, and
+    names the variables of optimizers by the layers around them as it made them.
     """
     return {
-        f"{name}/{i}/{re.sub(r'_[0-9]+', '', variable.name)}": variable.numpy()
+        f"{name}/{i}/{'_'.join(re.sub(r'_[0-9]+', '', variable.name).split('_')[-2:])}": (
+            variable.numpy()
+        )
         for name, (stage, _) in case.stages(model, case.data()).items()
         for i, variable in enumerate(stage.training_state)
     }
@@ -201,6 +226,99 @@ def _glann(exact: bool = False) -> latent.GLANN:
     return latent.GLANN(_glo_sphere(exact), imle, seed=3)
 
 
+def _noise(dim: int, exact: bool) -> distributions.StandardNormal:
+    return SameNoise(dim) if exact else distributions.StandardNormal(dim)
+
+
+def _gan(exact: bool = False) -> adversarial.GAN:
+    return adversarial.GAN(
+        _image_net(batch_norm=not exact),
+        networks.InfoGANDiscriminator(16, (4, 8), batch_norm=not exact),
+        prior=_noise(4, exact),
+        ema_decay=0.9,
+        seed=3,
+    )
+
+
+def _gan_critic(exact: bool = False) -> adversarial.GAN:
+    """Several steps of a clipped critic, with what penalises its slope and changes its images."""
+    transform = layers.DiffAugment((layers.Color(), layers.Translate(0.2), layers.Cutout(0.4)))
+    random = (losses.GradientPenalty(2.0), losses.Lazy(losses.DRAGAN(), every=2))
+    return adversarial.GAN(
+        _image_net(batch_norm=not exact),
+        networks.InfoGANDiscriminator(16, (4, 8)),
+        losses.Wasserstein(),
+        [losses.R1(0.5), losses.Orthogonal(1e-3), *(() if exact else random)],
+        prior=SameNoise(3) if exact else distributions.Uniform(3, -2.0, 2.0),
+        discriminator_steps=2,
+        weight_clip=losses.WeightClip(0.5),
+        augmentation=None if exact else transform,
+    )
+
+
+def _gan_conditional(exact: bool = False) -> adversarial.GAN:
+    return adversarial.GAN(
+        networks.ConditionalGenerator(_image_net(batch_norm=not exact), 3, embedding_dim=2),
+        networks.ProjectionDiscriminator(
+            networks.InfoGANDiscriminator(16, (4, 8), spectral_norm=True), 3, spectral_norm=True
+        ),
+        losses.Hinge(),
+        prior=_noise(4, exact),
+        ema_decay=0.5,
+        num_classes=3,
+    )
+
+
+def _gan_relativistic(exact: bool = False) -> adversarial.GAN:
+    return adversarial.GAN(
+        networks.MLP((2,), (16,), batch_norm=not exact),
+        networks.MLP((1,), (16,), activation="leaky_relu"),
+        losses.RelativisticAverage(losses.NonSaturating()),
+        prior=_noise(3, exact),
+    )
+
+
+def _began(exact: bool = False) -> adversarial.BEGAN:
+    return adversarial.BEGAN(
+        _image_net(batch_norm=not exact),
+        networks.InfoGANAutoencoder((8, 8, 1), 6, (4, 8)),
+        diversity=0.7,
+        balance_rate=0.01,
+        prior=_noise(4, exact),
+        ema_decay=0.9,
+    )
+
+
+def _bigan(exact: bool = False) -> adversarial.BiGAN:
+    return adversarial.BiGAN(
+        _image_net(batch_norm=not exact),
+        networks.InfoGANEncoder(4, 16, (4, 8), batch_norm=not exact),
+        networks.JointDiscriminator((4, 8), (6,), (16,)),
+        penalties=[losses.R2(0.1)],
+        prior=_noise(4, exact),
+        ema_decay=0.9,
+    )
+
+
+def _labels() -> np.ndarray:
+    return np.arange(NUM_EXAMPLES) % 3
+
+
+def _not_trained(model: GenerativeModel) -> list[keras.Variable]:
+    """Returns the statistics that any update of an adversarial model may move, and averages."""
+    return model.non_trainable_variables
+
+
+def _discriminator(model: GenerativeModel) -> list[keras.Variable]:
+    return model.discriminator.trainable_variables
+
+
+def _last_bias(model: GenerativeModel) -> list[keras.Variable]:
+    return [variable for variable in _discriminator(model) if variable.shape == (1,)]
+
+
+_adversarial = partial(ModelCase, falls=False, state=_not_trained, unserved=_discriminator)
+
 MODELS = (
     ModelCase("glo_sphere", _glo_sphere, images),
     ModelCase("glo_ball_mixture", _glo_ball, images),
@@ -214,6 +332,12 @@ MODELS = (
         _glann_stages,
         fit={"epochs": 2, "imle_epochs": 3, "imle_batch_size": BATCH_SIZE},
     ),
+    _adversarial("gan", _gan, images),
+    _adversarial("gan_critic", _gan_critic, images, idle=_last_bias),
+    _adversarial("gan_conditional", _gan_conditional, images, labels=_labels, idle=_last_bias),
+    _adversarial("gan_relativistic", _gan_relativistic, vectors, idle=_last_bias),
+    _adversarial("began", _began, images),
+    _adversarial("bigan", _bigan, images),
 )
 
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-TIMEOUT = 300  # Seconds; for a machine that hangs, not for one that is slow.
+TIMEOUT = 900
 
 
 def start(*arguments: str | os.PathLike, **environment: str) -> subprocess.Popen:

@@ -11,13 +11,18 @@ from tests.contract import cases
 from tfgen.core import random
 from tfgen.core.capability import CAPABILITIES, UnsupportedCapability
 
+
+def labels(model, num_rows: int) -> list:
+    return list(cases.condition(model, num_rows).values())
+
+
 CALLS = {
     "sample_rows": lambda model, x, z: model.sample(len(x), seed=0),
     "log_prob": lambda model, x, z: model.log_prob(x),
     "log_prob_bound": lambda model, x, z: model.log_prob_bound(x, seed=0),
-    "encode": lambda model, x, z: model.encode(x),
-    "decode": lambda model, x, z: model.decode(z),
-    "reconstruct": lambda model, x, z: model.reconstruct(x),
+    "encode": lambda model, x, z: model.encode(x, *labels(model, 3)),
+    "decode": lambda model, x, z: model.decode(z, *labels(model, 3)),
+    "reconstruct": lambda model, x, z: model.reconstruct(x, *labels(model, 3)),
     "complete": lambda model, x, z: model.complete(x, tf.ones_like(x), seed=0),
 }
 
@@ -82,9 +87,12 @@ def test_a_base_alone_can_do_nothing():
 def test_latents_can_be_walked(models, case):
     model = models[case]
     z = random.normal(random.row_seeds(3, 0), (model.latent_dim,))
-    path = model.interpolate(z[:1], z[1:2], num_points=5)
+    given = labels(model, 1)
+    condition = given[0] if given else None
+    path = model.interpolate(z[:1], z[1:2], num_points=5, condition=condition)
     assert path.shape == (1, 5, *model.event_shape)
-    np.testing.assert_allclose(path[0, 0], model.decode(z[:1])[0], rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(path[0, -1], model.decode(z[1:2])[0], rtol=1e-5, atol=1e-6)
-    analogy = model.latent_arithmetic(z[:1], z[1:2], z[2:])
-    np.testing.assert_allclose(analogy, model.decode(z[:1] - z[1:2] + z[2:]), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(path[0, 0], model.decode(z[:1], *given)[0], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(path[0, -1], model.decode(z[1:2], *given)[0], rtol=1e-5, atol=1e-6)
+    analogy = model.latent_arithmetic(z[:1], z[1:2], z[2:], condition)
+    decoded = model.decode(z[:1] - z[1:2] + z[2:], *given)
+    np.testing.assert_allclose(analogy, decoded, rtol=1e-5, atol=1e-6)

@@ -146,6 +146,8 @@ def test_every_package_has_a_place():
         (upward, "core/model.py", "def f():\n    from tfgen import latent"),
         (upward, "core/model.py", "from . import random"),
         (upward, "losses/pyramid.py", "from tfgen.layers import blur"),
+        (upward, "layers/spectral_norm.py", "from tfgen.losses import penalties"),
+        (upward, "layers/spectral_norm.py", "from tfgen.networks import MLP"),
         (upward, "latent/glo.py", "import tfgen.networks.mlp"),
         (upward, "latent/glo.py", "from tfgen import networks"),
         (upward, "latent/glo.py", "from tfgen.adversarial.gan import GAN"),
@@ -170,6 +172,7 @@ def test_checks_find_what_is_wrong(check, path, text):
     [
         (upward, "serving/export.py", "from tfgen.core.model import GenerativeModel"),
         (upward, "__init__.py", "from tfgen import serving"),
+        (upward, "networks/dcgan.py", "from tfgen.layers import SpectralNormalization"),
         (heavy, "losses/mmd.py", "def f():\n    import scipy"),
         (heavy, "losses/mmd.py", "if TYPE_CHECKING:\n    import scipy"),
     ],

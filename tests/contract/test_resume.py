@@ -10,26 +10,33 @@ import pytest
 from tests.contract import processes
 
 WORKER = ("-m", "tests.contract.workers.train")
-# The third of four epochs of three batches; the fourth of five epochs of two batches, which is
+# GLANN: the third of four epochs of three batches; the fourth of five of two batches, which is
 # the second of a round of two, so that the assignment is an old one.
-KILLS = (("glo", 8), ("imle", 7))
+KILLS = {"glann": (("glo", 8), ("imle", 7)), "gan_conditional": (("all", 2), ("all", 5))}
+SHEETS = {"glann": 4 + 5, "gan_conditional": 4}
+
+
+@pytest.fixture(scope="module", params=KILLS)
+def name(request):
+    """The name of a case."""
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
+def runs(name, tmp_path_factory):
     """What an uninterrupted run and one that was killed twice ended with."""
     folder = tmp_path_factory.mktemp("resume")
-    killed = (*WORKER, folder / "killed", folder / "killed.pickle")
-    with processes.start(*WORKER, folder / "whole", folder / "whole.pickle") as whole:
-        for stage, batches in KILLS:
+    killed = (*WORKER, name, folder / "killed", folder / "killed.pickle")
+    with processes.start(*WORKER, name, folder / "whole", folder / "whole.pickle") as whole:
+        for stage, batches in KILLS[name]:
             processes.run(*killed, stage, str(batches), status=-signal.SIGKILL)
             assert not (folder / "killed.pickle").exists()
         processes.run(*killed)
         processes.finish(whole)
     return [
-        pickle.loads((folder / f"{name}.pickle").read_bytes())
-        | {"sheets": {path.name: path.read_bytes() for path in folder.glob(f"{name}_sheets/*")}}
-        for name in ("whole", "killed")
+        pickle.loads((folder / f"{run}.pickle").read_bytes())
+        | {"sheets": {path.name: path.read_bytes() for path in folder.glob(f"{run}_sheets/*")}}
+        for run in ("whole", "killed")
     ]
 
 
@@ -44,15 +51,14 @@ def test_samples_are_equal_bit_for_bit(runs):
     np.testing.assert_array_equal(runs[1]["samples"], runs[0]["samples"])
 
 
-def test_sheets_are_equal_byte_for_byte(runs):
+def test_sheets_are_equal_byte_for_byte(name, runs):
     """The density that GLO samples is fitted anew for each sheet, whatever a checkpoint holds."""
-    assert len(runs[0]["sheets"]) == 4 + 5
+    assert len(runs[0]["sheets"]) == SHEETS[name]
     assert runs[1]["sheets"] == runs[0]["sheets"]
 
 
-@pytest.mark.parametrize(
-    "part",
-    [
+PARTS = {
+    "glann": (
         "glo/.*step",
         "codes",
         "assigned_noise",
@@ -62,8 +68,12 @@ def test_sheets_are_equal_byte_for_byte(runs):
         "kernel",
         "imle/.*step",
         "scale",
-    ],
-)
-def test_state_holds_every_part(runs, part):
-    found = [value for name, value in runs[0]["state"].items() if re.search(part, name)]
-    assert any(np.any(value != 0) for value in found)
+    ),
+    "gan_conditional": ("step", "iteration", "momentum", "moving_mean", "kernel", "/u$"),
+}
+
+
+def test_state_holds_every_part(name, runs):
+    for part in PARTS[name]:
+        found = [value for key, value in runs[0]["state"].items() if re.search(part, key)]
+        assert any(np.any(value != 0) for value in found), part

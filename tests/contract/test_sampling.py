@@ -69,10 +69,14 @@ def test_decoding_and_encoding_are_by_row(model):
     x = tf.random.stateless_uniform([NUM_SAMPLES, *model.event_shape], [0, 2])
     z = tf.random.stateless_normal([NUM_SAMPLES, model.latent_dim], [0, 1])
     calls = {"decode": z, "encode": x, "reconstruct": x}
+    condition = cases.condition(model, NUM_SAMPLES).values()
     for name in sorted(able & set(calls)):
-        verb, inputs = getattr(model, name), calls[name]
-        together = tf.nest.flatten(verb(inputs))
-        alone = [tf.nest.flatten(verb(inputs[i : i + 1])) for i in range(NUM_SAMPLES)]
+        verb, inputs = getattr(model, name), (calls[name], *condition)
+        together = tf.nest.flatten(verb(*inputs))
+        alone = [
+            tf.nest.flatten(verb(*(values[i : i + 1] for values in inputs)))
+            for i in range(NUM_SAMPLES)
+        ]
         for whole, *rows in zip(together, *alone, strict=True):
             assert np.isfinite(whole).all()
             np.testing.assert_allclose(np.concatenate(rows), whole, rtol=1e-4, atol=1e-5)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from tfgen import distributions, latent, losses, metrics, networks
+from tests.contract.adversarial_values import ADVERSARIAL_LOSSES, CLIPS, PENALTIES
+from tfgen import distributions, latent, layers, losses, metrics, networks
 
 
 def _frozen_network() -> keras.Model:
@@ -157,10 +158,23 @@ def _codes() -> np.ndarray:
     return np.random.default_rng(1).normal(size=(5, 3)).astype(np.float32)
 
 
+def _small_images() -> np.ndarray:
+    return np.random.default_rng(2).uniform(size=(5, 8, 8, 1)).astype(np.float32)
+
+
 LAYERS = (
     LayerCase(
         "mlp",
-        lambda: networks.MLP((2, 3), (4, 5), "tanh", "sigmoid", True, name="net", trainable=False),
+        lambda: networks.MLP(
+            (2, 3),
+            (4, 5),
+            "tanh",
+            "sigmoid",
+            True,
+            spectral_norm=True,
+            name="net",
+            trainable=False,
+        ),
         _codes,
     ),
     LayerCase(
@@ -169,9 +183,82 @@ LAYERS = (
         _codes,
     ),
     LayerCase(
+        "infogan_discriminator",
+        lambda: networks.InfoGANDiscriminator(6, (4, 3), True, True, 0.3, name="net"),
+        _small_images,
+    ),
+    LayerCase(
+        "infogan_encoder",
+        lambda: networks.InfoGANEncoder(5, 6, (4, 3), True, False, 0.3, name="net"),
+        _small_images,
+    ),
+    LayerCase(
+        "infogan_autoencoder",
+        lambda: networks.InfoGANAutoencoder((8, 8, 1), 5, (4, 3), True, 0.3, name="net"),
+        _small_images,
+    ),
+    LayerCase(
+        "dcgan_generator",
+        lambda: networks.DCGANGenerator((8, 8, 3), 4, False, name="net"),
+        _codes,
+    ),
+    LayerCase(
+        "dcgan_discriminator",
+        lambda: networks.DCGANDiscriminator((8, 8, 1), 4, False, True, 0.3, name="net"),
+        _small_images,
+    ),
+    LayerCase(
+        "resnet_generator",
+        lambda: networks.ResNetGenerator((8, 12, 3), 4, 2, False, name="net"),
+        _codes,
+    ),
+    LayerCase(
+        "resnet_discriminator",
+        lambda: networks.ResNetDiscriminator(4, 3, False, name="net"),
+        _small_images,
+    ),
+    LayerCase(
+        "residual",
+        lambda: networks.Residual(
+            [keras.layers.BatchNormalization(), keras.layers.Dense(3)],
+            [keras.layers.Dense(3, use_bias=False)],
+            name="net",
+        ),
+        _codes,
+    ),
+    LayerCase(
         "latent_table",
         lambda: latent.LatentTable(9, 3, latent.Ball(0.7), 0.5, seed=4, name="table"),
         lambda: np.array([8, 0, 3, 3], np.int64),
+    ),
+    LayerCase(
+        "spectral_normalization",
+        lambda: layers.SpectralNormalization(keras.layers.Dense(4), 2, "normalised", False),
+        _codes,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class PairCase:
+    """A network of pairs; tests/networks calls it."""
+
+    name: str
+    create: Callable[[], keras.layers.Layer]
+
+
+PAIR_NETWORKS = (
+    PairCase(
+        "conditional_generator",
+        lambda: networks.ConditionalGenerator(networks.MLP((2,), (4,)), 3, 5, name="net"),
+    ),
+    PairCase(
+        "projection_discriminator",
+        lambda: networks.ProjectionDiscriminator(networks.MLP((1,), (4,)), 3, True, name="net"),
+    ),
+    PairCase(
+        "joint_discriminator",
+        lambda: networks.JointDiscriminator((3, 2), (4,), (5, 6), True, True, 0.3, name="net"),
     ),
 )
 
@@ -245,4 +332,37 @@ SCORES = (
     ScoreCase("score", lambda: metrics.Score("KID", 0.5, "tiny[4]", 4, 9, 8, "test", 0.1, "k=3")),
 )
 
-VALUES = (*LOSSES, *SPACES, *DISTANCES, *LAYERS, *DENSITIES, *ROW_OPTIMIZERS, *METRICS, *SCORES)
+
+@dataclass(frozen=True)
+class AugmentationCase:
+    """A random, differentiable map of images to images of the same shape."""
+
+    name: str
+    create: Callable[[], Callable]
+
+
+AUGMENTATIONS = (
+    AugmentationCase("color", lambda: layers.Color(0.25, 0.75, 0.375)),
+    AugmentationCase("translate", lambda: layers.Translate(0.25)),
+    AugmentationCase("cutout", lambda: layers.Cutout(0.375)),
+    AugmentationCase("flip", layers.Flip),
+    AugmentationCase(
+        "diff_augment", lambda: layers.DiffAugment((layers.Flip(), layers.Cutout(0.25)))
+    ),
+)
+
+VALUES = (
+    *LOSSES,
+    *ADVERSARIAL_LOSSES,
+    *PENALTIES,
+    *CLIPS,
+    *SPACES,
+    *DISTANCES,
+    *LAYERS,
+    *AUGMENTATIONS,
+    *PAIR_NETWORKS,
+    *DENSITIES,
+    *ROW_OPTIMIZERS,
+    *METRICS,
+    *SCORES,
+)

@@ -9,7 +9,9 @@ import pytest
 import tensorflow as tf
 
 from tests.small_models import COMPLAINT, blocks, small_glo
+from tfgen.core import random
 from tfgen.core.examples import Examples
+from tfgen.core.inversion import invert
 from tfgen.core.paths import linear, spherical
 from tfgen.distributions import Gaussian, GaussianMixture
 from tfgen.latent import GLO, Ball, PrincipalComponents, RowAdam, RowSGD, Sphere
@@ -122,8 +124,9 @@ def test_encode_keeps_the_best_of_its_starting_points(trained, monkeypatch):
     monkeypatch.setattr(trained, "encode_steps", steps)
     x, _ = images_of(trained)
     together = trained.encode(x)
-    starts = [tf.repeat(start[None], len(x), 0) for start in trained._starting_points(3)]
-    alone = [trained._descend(x, start, steps) for start in starts]
+    starts = trained.space(random.normal(random.row_seeds(3, 0), (trained.latent_dim,)))
+    distance = lambda z: trained.loss(x, trained.generator(z))  # noqa: E731
+    alone = [invert(distance, start[tf.newaxis], len(x), steps, trained.space) for start in starts]
     distances = np.stack([encoding.distance for encoding in alone])
     assert len(set(distances.argmin(0))) > 1
     np.testing.assert_allclose(together.distance, distances.min(0), rtol=1e-3)
@@ -172,7 +175,9 @@ def test_encoding_does_not_depend_on_the_batch_size(trained, searched, batch_siz
     assert searched == sizes and type(in_batches) is type(whole)
     np.testing.assert_allclose(in_batches.z, whole.z, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(in_batches.distance, whole.distance, rtol=1e-4)
-    np.testing.assert_allclose(trained.reconstruct(x, batch_size), rebuilt, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        trained.reconstruct(x, batch_size=batch_size), rebuilt, rtol=1e-4, atol=1e-5
+    )
 
 
 def test_many_examples_are_not_encoded_at_once(trained, searched, monkeypatch):

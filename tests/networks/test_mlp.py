@@ -112,3 +112,24 @@ def test_float16_computes_in_halves_and_returns_floats():
 def test_bad_sizes(arguments):
     with pytest.raises((TypeError, ValueError), match=COMPLAINT):
         MLP(*arguments)
+
+
+def test_images_are_flattened():
+    images = RNG.uniform(size=(5, 3, 2, 2)).astype(np.float32)
+    layer = MLP((1,), (4,), activation="leaky_relu")
+    layer.build((None, 3, 2, 2))
+    kernel, bias, last, end = layer.get_weights()
+    hidden = images.reshape(5, 12) @ kernel + bias
+    hidden = np.where(hidden > 0, hidden, 0.2 * hidden)
+    np.testing.assert_allclose(layer(images), hidden @ last + end, rtol=1e-4, atol=1e-6)
+    (feature,) = layer.features(images)
+    np.testing.assert_allclose(feature, hidden, rtol=1e-4, atol=1e-6)
+
+
+def test_spectral_norm_divides_by_the_largest_singular_value():
+    layer = MLP((2,), (4,), activation="tanh", spectral_norm=True)
+    layer.build((None, 3))
+    first, shift, last, bias = (weight.numpy() for weight in layer.trainable_variables)
+    first, last = (kernel / np.linalg.svd(kernel)[1][0] for kernel in (first, last))
+    expected = np.tanh(Z @ first + shift) @ last + bias
+    np.testing.assert_allclose(layer(Z), expected, rtol=1e-4, atol=1e-6)

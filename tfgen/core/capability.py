@@ -89,19 +89,20 @@ class Capabilities:
         """
         raise self._unsupported("log_prob_bound")
 
-    def encode(self, x: tf.Tensor) -> Any:
+    def encode(self, x: tf.Tensor, condition: tf.Tensor | None = None) -> Any:
         """Returns the latents [batch, ...] of examples, or a named tuple that begins with them.
 
         Args:
             x: float32 [batch, *event].
+            condition: [batch, ...] what they are conditioned on, for a conditional model.
         """
         raise self._unsupported("encode")
 
-    def decode(self, z: tf.Tensor) -> tf.Tensor:
-        """Returns the examples [batch, *event] of latents [batch, ...]."""
+    def decode(self, z: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
+        """Returns the examples [batch, *event] of latents [batch, ...] and their conditions."""
         raise self._unsupported("decode")
 
-    def reconstruct(self, x: tf.Tensor) -> tf.Tensor:
+    def reconstruct(self, x: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
         """Returns the decoded latents of examples, [batch, *event] of [batch, *event]."""
         raise self._unsupported("reconstruct")
 
@@ -116,7 +117,12 @@ class Capabilities:
         raise self._unsupported("complete")
 
     def interpolate(
-        self, start: tf.Tensor, end: tf.Tensor, num_points: int = 8, path: Callable = linear
+        self,
+        start: tf.Tensor,
+        end: tf.Tensor,
+        num_points: int = 8,
+        path: Callable = linear,
+        condition: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """Decodes points on paths between latents.
 
@@ -124,6 +130,7 @@ class Capabilities:
             start, end: [batch, latent_dim], the latents at both ends.
             num_points: on each path, both ends counted, >= 2.
             path: `tfgen.core.paths.linear` or `spherical`.
+            condition: [batch, ...], of each path, for a conditional model.
 
         Returns:
             [batch, num_points, *event].
@@ -134,19 +141,29 @@ class Capabilities:
         """
         check_integer("num_points", num_points, minimum=2)
         points = path(start, end, tf.linspace(0.0, 1.0, num_points))
-        decoded = self.decode(tf.reshape(points, [-1, *points.shape[2:]]))
+        if condition is not None:
+            condition = tf.repeat(condition, num_points, axis=0)
+        decoded = self.decode(tf.reshape(points, [-1, *points.shape[2:]]), condition)
         return tf.reshape(decoded, [-1, num_points, *decoded.shape[1:]])
 
-    def latent_arithmetic(self, a: tf.Tensor, b: tf.Tensor, c: tf.Tensor) -> tf.Tensor:
+    def latent_arithmetic(
+        self, a: tf.Tensor, b: tf.Tensor, c: tf.Tensor, condition: tf.Tensor | None = None
+    ) -> tf.Tensor:
         """Decodes a - b + c, the analogy "a is to b as the result is to c".
 
         Args:
             a, b, c: latents [batch, latent_dim].
+            condition: [batch, ...], of the results, for a conditional model.
 
         Returns:
             [batch, *event].
         """
-        return self.decode(a - b + c)
+        return self.decode(a - b + c, condition)
+
+    @property
+    def condition_spec(self) -> tf.TensorSpec | None:
+        """The specification of a batch of conditions, by name; None of an unconditional model."""
+        return None
 
     @classmethod
     def _unsupported(cls, capability: str) -> UnsupportedCapability:

@@ -13,7 +13,7 @@ from tfgen.core.checkpoint import Checkpoint
 from tfgen.core.config import Configurable
 from tfgen.core.examples import Batch, Examples
 from tfgen.core.not_finite import FiniteGuard, assert_finite
-from tfgen.core.update import Terms, Update, apply_update, mean_terms
+from tfgen.core.update import Terms, Update, apply_update, joined, mean_terms
 
 
 class GenerativeModel(Capabilities, Configurable, keras.Model):
@@ -196,12 +196,8 @@ class GenerativeModel(Capabilities, Configurable, keras.Model):
         """
         x = as_batch(data)
         seed = random.step_seed(self.seed, self.step.value)
-        logs: Terms = {}
         with tf.control_dependencies([assert_finite(x["x"], "the data")]):
-            for update in self.updates(x, seed):
-                groups = [getattr(self, group) for group in update.trains]
-                optimizers = [getattr(self, f"{group}_optimizer") for group in update.trains]
-                logs |= apply_update(update, groups, optimizers)
+            logs = joined(self._apply(update) for update in self.updates(x, seed))
         with tf.control_dependencies(list(logs.values())):  # Only when all losses were finite.
             self.step.assign_add(1)
         return self._logged(logs)
@@ -210,18 +206,17 @@ class GenerativeModel(Capabilities, Configurable, keras.Model):
         """Evaluates the terms of the updates on a batch."""
         x = as_batch(data)
         seed = random.step_seed(self.seed, self.step.value)
-        logs: Terms = {}
-        for update in self.updates(x, seed, training=False):
-            logs |= mean_terms(update)
-        return self._logged(logs)
+        return self._logged(joined(map(mean_terms, self.updates(x, seed, training=False))))
+
+    def _apply(self, update: Update) -> Terms:
+        groups = [getattr(self, group) for group in update.trains]
+        optimizers = [getattr(self, f"{group}_optimizer") for group in update.trains]
+        return apply_update(update, groups, optimizers)
 
     def call(self, x: Any, training: bool = False) -> Terms:
         """Returns the batch means of the terms of all updates for a data batch."""
         seed = random.step_seed(self.seed, self.step.value)
-        terms: Terms = {}
-        for update in self.updates(as_batch(x), seed, training):
-            terms |= mean_terms(update)
-        return terms
+        return joined(map(mean_terms, self.updates(as_batch(x), seed, training)))
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:

@@ -1,6 +1,6 @@
 """What one optimisation of a training step is, and how it is carried out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,11 +21,14 @@ class Update:
         terms: returns `{"loss": [batch], ...}`; what else is in it becomes a logged metric.
         trains: the groups that it optimises, by name. Group `g` of a model holds the trainable
             variables of the model's layer `g`, and belongs to the optimizer `g_optimizer`.
+        after: is called with the batch means of the terms once the optimizers have moved their
+            variables, e.g. to clip weights or to average them.
     """
 
     name: str
     terms: Callable[[], Terms]
     trains: tuple[str, ...]
+    after: Callable[[Terms], None] = lambda terms: None
 
 
 class Group(Protocol):
@@ -78,7 +81,17 @@ def apply_update(
         terms = {name: tf.identity(term) for name, term in terms.items()}
     for optimizer, grads, own in zip(optimizers, gradients, variables, strict=True):
         optimizer.apply([_rescale(grad, optimizers[0], optimizer) for grad in grads], own)
+    update.after(terms)
     return terms
+
+
+def joined(parts: Iterable[Terms]) -> Terms:
+    """Returns the terms of several updates; those of the same name, of repeated ones, averaged."""
+    found: dict[str, list[tf.Tensor]] = {}
+    for terms in parts:
+        for name, value in terms.items():
+            found.setdefault(name, []).append(value)
+    return {name: tf.add_n(values) / len(values) for name, values in found.items()}
 
 
 def _scales(optimizer: keras.optimizers.Optimizer) -> bool:

@@ -1,7 +1,8 @@
 """Latent optimisation and nearest neighbours: GLO, IMLE and GLANN."""
 
+from tfgen.core.inversion import Encoding
 from tfgen.latent.glann import GLANN
-from tfgen.latent.glo import GLO, Encoding
+from tfgen.latent.glo import GLO
 from tfgen.latent.imle import IMLE
 from tfgen.latent.initial_codes import PrincipalComponents
 from tfgen.latent.neighbours import Cosine, RunningNearest, SquaredEuclidean, nearest

@@ -10,8 +10,9 @@ import tensorflow as tf
 from tfgen.core.checks import check_integer, check_unconditional, expected
 from tfgen.core.config import register
 from tfgen.core.examples import Examples
+from tfgen.core.inversion import Encoding
 from tfgen.core.model import GenerativeModel
-from tfgen.latent.glo import GLO, Encoding
+from tfgen.latent.glo import GLO
 from tfgen.latent.imle import IMLE
 
 
@@ -73,17 +74,21 @@ class GLANN(GenerativeModel):
         check_unconditional(condition)
         return self.decode(self.imle.sample_rows(row_seeds))
 
-    def decode(self, z: tf.Tensor) -> tf.Tensor:
+    def decode(self, z: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
         """Returns the examples [batch, *event] of latents [batch, latent_dim], projected to Z."""
-        return self.glo.decode(z)
+        return self.glo.decode(z, condition)
 
-    def encode(self, x: tf.Tensor, batch_size: int = 256) -> Encoding:
+    def encode(
+        self, x: tf.Tensor, condition: tf.Tensor | None = None, *, batch_size: int = 256
+    ) -> Encoding:
         """Finds latents of examples by optimising them, so many at a time; see `GLO.encode`."""
-        return self.glo.encode(x, batch_size)
+        return self.glo.encode(x, condition, batch_size=batch_size)
 
-    def reconstruct(self, x: tf.Tensor, batch_size: int = 256) -> tf.Tensor:
+    def reconstruct(
+        self, x: tf.Tensor, condition: tf.Tensor | None = None, *, batch_size: int = 256
+    ) -> tf.Tensor:
         """Returns the decoded latents that `encode` finds for examples [batch, *event]."""
-        return self.glo.reconstruct(x, batch_size)
+        return self.glo.reconstruct(x, condition, batch_size=batch_size)
 
     def compile(
         self,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import cached_property, partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,6 +19,7 @@ from tfgen.core.checks import (
 from tfgen.core.config import register
 from tfgen.core.examples import Batch, Examples
 from tfgen.core.images import check_images
+from tfgen.core.inversion import Encoding, in_batches, invert
 from tfgen.core.model import GenerativeModel
 from tfgen.core.update import Terms
 from tfgen.distributions import Gaussian
@@ -27,18 +28,6 @@ from tfgen.latent.spaces import Sphere
 from tfgen.latent.table import LatentTable
 from tfgen.losses.pyramid import LaplacianPyramid
 from tfgen.losses.reconstruction import ReconstructionLoss
-
-
-class Encoding(NamedTuple):
-    """Latents found by optimisation, and how near they come.
-
-    Attributes:
-        z: [batch, latent_dim].
-        distance: [batch], the loss between each example and its reconstruction.
-    """
-
-    z: tf.Tensor
-    distance: tf.Tensor
 
 
 @register
@@ -154,8 +143,9 @@ class GLO(GenerativeModel):
         if self.initial_codes is not None and self.step.numpy() == 0:
             self.latents.assign(self.initial_codes(examples.as_float(), self.latent_dim))
 
-    def decode(self, z: tf.Tensor) -> tf.Tensor:
+    def decode(self, z: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
         """Returns the examples [batch, *event] of latents [batch, latent_dim], projected to Z."""
+        check_unconditional(condition)
         return self.generator(self.space(z), training=False)
 
     def sample_rows(self, row_seeds: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
@@ -193,7 +183,9 @@ class GLO(GenerativeModel):
         self._renew_prior()  # Keras saves the parts of a model after the model's own variables.
         super().save_own_variables(store)
 
-    def encode(self, x: tf.Tensor, batch_size: int = 256) -> Encoding:
+    def encode(
+        self, x: tf.Tensor, condition: tf.Tensor | None = None, *, batch_size: int = 256
+    ) -> Encoding:
         """Finds latents of examples, seen or not, by optimising them with the generator frozen.
 
         Each example starts from `encode_restarts` points of Z, the same for all examples, takes
@@ -201,6 +193,7 @@ class GLO(GenerativeModel):
 
         Args:
             x: float32 [batch, *event].
+            condition: None, as the model is unconditional.
             batch_size: how many are optimised at a time, > 0, which bounds the memory and changes
                 results by rounding alone. A graph, say one that is exported, optimises all at once.
 
@@ -212,19 +205,23 @@ class GLO(GenerativeModel):
             ValueError: when `x` has another shape, or holds images that are not in [0, 1], or
                 `batch_size` is not > 0.
         """
+        check_unconditional(condition)
         check_integer("batch_size", batch_size)
         search = partial(
             self._search, num_steps=self.encode_steps, num_restarts=self.encode_restarts
         )
-        return _in_batches(search, self._checked(x), batch_size)
+        return in_batches(search, (self._checked(x),), batch_size)
 
-    def reconstruct(self, x: tf.Tensor, batch_size: int = 256) -> tf.Tensor:
+    def reconstruct(
+        self, x: tf.Tensor, condition: tf.Tensor | None = None, *, batch_size: int = 256
+    ) -> tf.Tensor:
         """Returns the decoded latents that `encode` finds for examples [batch, *event].
 
         Args:
-            x, batch_size: as for `encode`.
+            x, condition, batch_size: as for `encode`.
         """
-        return _in_batches(self.decode, self.encode(x, batch_size).z, batch_size)
+        z = self.encode(x, condition, batch_size=batch_size).z
+        return in_batches(self.decode, (z,), batch_size)
 
     def _checked(self, x: tf.Tensor) -> tf.Tensor:
         """Returns examples to encode as float32, or raises."""
@@ -247,43 +244,14 @@ class GLO(GenerativeModel):
 
     def _best_descent(self, x: tf.Tensor, num_steps: int, num_restarts: int) -> Encoding:
         """Returns the best latents of all descents."""
-        far = tf.fill(tf.shape(x)[:1], float("inf"))
-        best = Encoding(tf.zeros([tf.shape(x)[0], self.latent_dim]), far)
-        for start in tf.unstack(self._starting_points(num_restarts), num=num_restarts):
-            z = tf.broadcast_to(start, tf.shape(best.z))
-            best = _nearer(best, self._descend(x, z, num_steps))
-        return best
 
-    def _starting_points(self, count: int) -> tf.Tensor:
-        seeds = random.row_seeds(count, seed=0)
-        return self.space(random.normal(seeds, (self.latent_dim,)))
+        def distance(z: tf.Tensor) -> tf.Tensor:
+            return self.loss(x, self.generator(z, training=False))
 
-    def _descend(self, x: tf.Tensor, z: tf.Tensor, num_steps: int) -> Encoding:
-        """Returns the best of the points that Adam meets on its way from z."""
-        rate, beta_1, beta_2 = 0.1, 0.9, 0.99
-
-        def body(step: tf.Tensor, z: tf.Tensor, m: tf.Tensor, v: tf.Tensor, best: Encoding) -> Any:
-            with tf.GradientTape() as tape:
-                tape.watch(z)
-                distance = self.loss(x, self.generator(z, training=False))
-            best = _nearer(best, Encoding(z, distance))
-            slope = tape.gradient(distance, z)
-            m = beta_1 * m + (1 - beta_1) * slope
-            v = beta_2 * v + (1 - beta_2) * tf.square(slope)
-            t = tf.cast(step + 1, tf.float32)
-            unbiased_v = v / (1 - beta_2**t)
-            decay = 0.5 * (1 + tf.cos(3.14159265 * t / num_steps))
-            move = rate * decay * m / (1 - beta_1**t) / (tf.sqrt(unbiased_v) + 1e-8)
-            return step + 1, self.space(z - move), m, v, best
-
-        far = tf.fill(tf.shape(z)[:1], float("inf"))
-        zeros = tf.zeros_like(z)
-        *_, best = tf.while_loop(
-            lambda step, *_: step < num_steps,
-            body,
-            (tf.constant(0), z, zeros, zeros, Encoding(z, far)),
-        )
-        return best
+        seeds = random.row_seeds(num_restarts, seed=0)
+        starts = self.space(random.normal(seeds, (self.latent_dim,)))
+        starts = tf.ensure_shape(starts, [num_restarts, self.latent_dim])
+        return invert(distance, starts, tf.shape(x)[0], num_steps, self.space)
 
     def check_data(self, spec: Batch, examples: Examples | None) -> None:
         """Raises unless the data have indices, and as many examples as the table has rows."""
@@ -338,20 +306,3 @@ class GLO(GenerativeModel):
                 )
             inner.project = self.space
         return optimizer
-
-
-def _in_batches(function: Callable[[tf.Tensor], Any], rows: tf.Tensor, batch_size: int) -> Any:
-    """Returns what a function of rows gives, for so many at a time; in a graph, for all at once."""
-    if not tf.executing_eagerly() or len(rows) <= batch_size:
-        return function(rows)
-    firsts = range(0, len(rows), batch_size)
-    parts = [function(rows[first : first + batch_size]) for first in firsts]
-    return tf.nest.map_structure(lambda *part: tf.concat(part, axis=0), *parts)
-
-
-def _nearer(a: Encoding, b: Encoding) -> Encoding:
-    """Returns the nearer of two latents for each example."""
-    closer = b.distance < a.distance
-    return Encoding(
-        tf.where(closer[:, tf.newaxis], b.z, a.z), tf.where(closer, b.distance, a.distance)
-    )

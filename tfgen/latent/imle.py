@@ -141,8 +141,9 @@ class IMLE(GenerativeModel):
         )
         return self.distance.scale * squared_error(x, samples)
 
-    def decode(self, z: tf.Tensor) -> tf.Tensor:
+    def decode(self, z: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
         """Returns the examples [batch, *event] of noise [batch, noise_dim]."""
+        check_unconditional(condition)
         return self._transform(z, training=False)
 
     def sample_rows(self, row_seeds: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:

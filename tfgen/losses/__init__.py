@@ -1,5 +1,37 @@
 """Losses: tensors in, one number per example out."""
 
+from tfgen.losses.adversarial import (
+    FGAN,
+    AdversarialLoss,
+    Hinge,
+    LeastSquares,
+    Minimax,
+    NonSaturating,
+    Relativistic,
+    RelativisticAverage,
+    Wasserstein,
+)
+from tfgen.losses.critic import Critic
+from tfgen.losses.f_divergences import (
+    KL,
+    FDivergence,
+    JensenShannon,
+    PearsonChiSquared,
+    ReverseKL,
+    SquaredHellinger,
+    TotalVariation,
+)
+from tfgen.losses.penalties import (
+    DRAGAN,
+    R1,
+    R2,
+    Consistency,
+    GradientPenalty,
+    Lazy,
+    Orthogonal,
+    Penalty,
+    WeightClip,
+)
 from tfgen.losses.perceptual import Perceptual, vgg16_features
 from tfgen.losses.pyramid import LaplacianPyramid, gaussian_blur, laplacian_pyramid
 from tfgen.losses.reconstruction import (
@@ -11,10 +43,36 @@ from tfgen.losses.reconstruction import (
 )
 
 __all__ = [
+    "DRAGAN",
+    "FGAN",
+    "KL",
+    "R1",
+    "R2",
     "AbsoluteError",
+    "AdversarialLoss",
+    "Consistency",
+    "Critic",
+    "FDivergence",
+    "GradientPenalty",
+    "Hinge",
+    "JensenShannon",
     "LaplacianPyramid",
+    "Lazy",
+    "LeastSquares",
+    "Minimax",
+    "NonSaturating",
+    "Orthogonal",
+    "PearsonChiSquared",
+    "Penalty",
     "Perceptual",
+    "Relativistic",
+    "RelativisticAverage",
+    "ReverseKL",
     "SquaredError",
+    "SquaredHellinger",
+    "TotalVariation",
+    "Wasserstein",
+    "WeightClip",
     "WeightedSum",
     "gaussian_blur",
     "laplacian_pyramid",

@@ -7,23 +7,39 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfgen.core.checks import check_integer
-from tfgen.core.config import Configurable, register
+from tfgen.core.checks import expected
+from tfgen.core.config import register
+from tfgen.networks.stack import (
+    Network,
+    Shape,
+    batch_normalization,
+    build_in_order,
+    call_in_order,
+    check_known,
+    check_sizes,
+    shapes_in_order,
+)
 
 
 @register
-class MLP(Configurable, keras.layers.Layer):
+class MLP(Network):
     """Dense layers with a nonlinearity between them: [batch, d] -> [batch, *event_shape].
+
+    Inputs of more axes, such as images, are flattened. With an event shape of (1,) it is a
+    discriminator.
 
     Args:
         event_shape: of the output, e.g. (64,) or (28, 28, 1).
         hidden_units: of the hidden layers.
-        activation: of the hidden layers, a Keras activation.
+        activation: of the hidden layers, a Keras activation; "leaky_relu" has a slope of 0.2 below
+            zero.
         output_activation: of the last layer, a Keras activation, None for linear.
         batch_norm: whether hidden layers are normalised before their activation; they then have no
             bias.
         linear_skip: whether a trained affine map of the inputs is added to the output. The dense
             layers then begin by adding nothing, and `adapt` says what the map begins as.
+        spectral_norm: whether the kernels are divided by their largest singular value; not with a
+            linear skip, where the last one begins as zeros.
 
     Raises:
         TypeError: when a size is not an integer.
@@ -38,17 +54,21 @@ class MLP(Configurable, keras.layers.Layer):
         output_activation: str | None = None,
         batch_norm: bool = False,
         linear_skip: bool = False,
+        spectral_norm: bool = False,
         **kwargs: object,
     ) -> None:
         super().__init__(**kwargs)
-        for size in (*event_shape, *hidden_units):
-            check_integer("sizes", size)
+        check_sizes("event_shape", event_shape)
+        check_sizes("hidden_units", hidden_units)
+        if linear_skip and spectral_norm:
+            raise ValueError(expected("`linear_skip` or `spectral_norm`", "both"))
         self.event_shape = tuple(event_shape)
         self.hidden_units = tuple(hidden_units)
         self.activation = activation
         self.output_activation = output_activation
         self.batch_norm = batch_norm
         self.linear_skip = linear_skip
+        self.spectral_norm = spectral_norm
         self._size = math.prod(self.event_shape)
         self._layers_in_order = self._make_layers()
         self._skip = keras.layers.Dense(self._size, dtype="float32") if linear_skip else None
@@ -57,14 +77,12 @@ class MLP(Configurable, keras.layers.Layer):
     def _make_layers(self) -> list[keras.layers.Layer]:
         layers: list[keras.layers.Layer] = []
         for units in self.hidden_units:
-            layers.append(
-                keras.layers.Dense(units, use_bias=not self.batch_norm, dtype=self.dtype_policy)
-            )
+            layers.append(self._dense(units, use_bias=not self.batch_norm))
             if self.batch_norm:
                 layers.append(batch_normalization(self.dtype_policy))
             layers.append(keras.layers.Activation(self.activation, dtype=self.dtype_policy))
         layers.append(
-            keras.layers.Dense(
+            self._dense(
                 self._size,
                 activation=self.output_activation,
                 kernel_initializer="zeros" if self.linear_skip else "glorot_uniform",
@@ -73,8 +91,10 @@ class MLP(Configurable, keras.layers.Layer):
         )
         return layers
 
-    def build(self, input_shape: Sequence[int | None]) -> None:
-        """Makes the weights for inputs [batch, d]."""
+    def build(self, input_shape: Shape) -> None:
+        """Makes the weights for inputs [batch, ...]."""
+        check_known(input_shape)
+        input_shape = _flat_shape(input_shape)
         build_in_order(self._layers_in_order, input_shape)
         if self._skip is not None:
             self._skip.build(input_shape)
@@ -100,42 +120,25 @@ class MLP(Configurable, keras.layers.Layer):
         self._skip.kernel.assign(kernel)
         self._skip.bias.assign(x.mean(axis=0))
 
-    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Returns [batch, *event_shape] from [batch, d]."""
-        outputs = call_in_order(self._layers_in_order, inputs, training)
+    def outputs_and_features(
+        self, inputs: tf.Tensor, training: bool = False
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Returns [batch, *event_shape] from [batch, ...], and the hidden layers."""
+        if len(inputs.shape) > 2:
+            inputs = tf.reshape(inputs, [-1, _flat_shape(inputs.shape)[1]])
+        outputs, features = call_in_order(self._layers_in_order, inputs, training)
         if self._skip is not None:
             outputs += self._skip(inputs)
-        return self._reshape(outputs)
+        return self._reshape(outputs), features
 
-    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+    def feature_shapes(self, input_shape: Shape) -> list[Shape]:
+        """Returns the shapes of the hidden layers, [batch, units] each."""
+        return shapes_in_order(self._layers_in_order, _flat_shape(input_shape))[1]
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Returns (batch, *event_shape)."""
         return (input_shape[0], *self.event_shape)
 
 
-def batch_normalization(dtype: keras.DTypePolicy) -> keras.layers.BatchNormalization:
-    """Returns a batch normalisation that, made under a strategy, takes statistics of all replicas.
-
-    Otherwise each replica would keep moving statistics of its own, and a step would not be that of
-    the joint batch.
-    """
-    replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    return keras.layers.BatchNormalization(momentum=0.9, synchronized=replicas > 1, dtype=dtype)
-
-
-def build_in_order(layers: Sequence[keras.layers.Layer], shape: Sequence[int | None]) -> None:
-    """Builds layers that are called one after the other."""
-    for layer in layers:
-        layer.build(shape)
-        shape = layer.compute_output_shape(shape)
-
-
-def call_in_order(
-    layers: Sequence[keras.layers.Layer], inputs: tf.Tensor, training: bool
-) -> tf.Tensor:
-    """Calls layers one after the other."""
-    for layer in layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            inputs = layer(inputs, training=training)
-        else:
-            inputs = layer(inputs)
-    return inputs
+def _flat_shape(shape: Shape) -> tuple[int | None, int]:
+    return (shape[0], math.prod(shape[1:]))

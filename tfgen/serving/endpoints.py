@@ -35,7 +35,8 @@ def endpoints(model: GenerativeModel) -> list[Endpoint]:
     """Returns the signatures of a model, from its capabilities; `sample` comes first.
 
     - `sample(seed int64 [batch]) -> images` (`examples` when they are not images), and
-      `sample_png(seed) -> png_bytes` for images of 1, 3 or 4 channels;
+      `sample_png(seed) -> png_bytes` for images of 1, 3 or 4 channels; a conditional model's also
+      take its condition, e.g. `label` int64 [batch], as do the following;
     - `decode(z) -> images`, `encode(images) -> z` and whatever else the model's encoder returns;
     - `reconstruct(images) -> images`, `log_prob(images) -> log_prob`.
 
@@ -75,15 +76,24 @@ def _examples_in(model: GenerativeModel) -> tuple[dict[str, tf.TensorSpec], Tens
     return {_noun(model): spec}, {_noun(model): tf.fill([1, *shape], 0.5)}
 
 
+def _condition(model: GenerativeModel) -> tuple[dict[str, tf.TensorSpec], Tensors]:
+    """Returns the input that a conditional model takes beside others, and a row of it."""
+    spec = model.condition_spec
+    if spec is None:
+        return {}, {}
+    return {spec.name: spec}, {spec.name: tf.zeros([1, *spec.shape[1:]], spec.dtype)}
+
+
 def _sample(model: GenerativeModel) -> list[Endpoint]:
-    inputs = {"seed": tf.TensorSpec([None], tf.int64, name="seed")}
-    example = {"seed": tf.constant([0], tf.int64)}
+    conditions, condition = _condition(model)
+    inputs = {"seed": tf.TensorSpec([None], tf.int64, name="seed"), **conditions}
+    example = {"seed": tf.constant([0], tf.int64), **condition}
 
-    def sample(seed: tf.Tensor) -> Tensors:
-        return {_noun(model): model.sample_rows(row_seeds_from_int64(seed))}
+    def sample(seed: tf.Tensor, **conditions: tf.Tensor) -> Tensors:
+        return {_noun(model): model.sample_rows(row_seeds_from_int64(seed), *conditions.values())}
 
-    def sample_png(seed: tf.Tensor) -> Tensors:
-        return {"png_bytes": _encode_png(sample(seed)["images"])}
+    def sample_png(seed: tf.Tensor, **conditions: tf.Tensor) -> Tensors:
+        return {"png_bytes": _encode_png(sample(seed, **conditions)["images"])}
 
     served = [Endpoint("sample", sample, inputs, example)]
     if _is_image(model):
@@ -99,31 +109,34 @@ def _encode_png(images: tf.Tensor) -> tf.Tensor:
 
 def _decode(model: GenerativeModel) -> list[Endpoint]:
     shape = [model.latent_dim]
+    conditions, condition = _condition(model)
 
-    def decode(z: tf.Tensor) -> Tensors:
-        return {_noun(model): model.decode(z)}
+    def decode(z: tf.Tensor, **conditions: tf.Tensor) -> Tensors:
+        return {_noun(model): model.decode(z, *conditions.values())}
 
-    inputs = {"z": tf.TensorSpec([None, *shape], tf.float32, name="z")}
-    return [Endpoint("decode", decode, inputs, {"z": tf.zeros([1, *shape])})]
+    inputs = {"z": tf.TensorSpec([None, *shape], tf.float32, name="z"), **conditions}
+    return [Endpoint("decode", decode, inputs, {"z": tf.zeros([1, *shape]), **condition})]
 
 
 def _encode(model: GenerativeModel) -> list[Endpoint]:
     inputs, example = _examples_in(model)
+    conditions, condition = _condition(model)
 
-    def encode(**examples: tf.Tensor) -> Tensors:
-        encoding = model.encode(examples[_noun(model)])
+    def encode(**rows: tf.Tensor) -> Tensors:
+        encoding = model.encode(rows.pop(_noun(model)), *rows.values())
         return encoding._asdict() if hasattr(encoding, "_asdict") else {"z": encoding}
 
-    return [Endpoint("encode", encode, inputs, example)]
+    return [Endpoint("encode", encode, inputs | conditions, example | condition)]
 
 
 def _reconstruct(model: GenerativeModel) -> list[Endpoint]:
     inputs, example = _examples_in(model)
+    conditions, condition = _condition(model)
 
-    def reconstruct(**examples: tf.Tensor) -> Tensors:
-        return {_noun(model): model.reconstruct(examples[_noun(model)])}
+    def reconstruct(**rows: tf.Tensor) -> Tensors:
+        return {_noun(model): model.reconstruct(rows.pop(_noun(model)), *rows.values())}
 
-    return [Endpoint("reconstruct", reconstruct, inputs, example)]
+    return [Endpoint("reconstruct", reconstruct, inputs | conditions, example | condition)]
 
 
 def _log_prob(model: GenerativeModel) -> list[Endpoint]:

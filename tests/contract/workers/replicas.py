@@ -84,7 +84,8 @@ def fit(case: cases.ModelCase) -> dict[str, Any]:
     """Returns the history of a `fit` on two replicas, and what the model can then do."""
     with STRATEGY.scope():
         model = case.compiled()
-    history = model.fit(case.data(), batch_size=cases.BATCH_SIZE, verbose=0, **case.fit).history
+    size = cases.BATCH_SIZE
+    history = model.fit(case.data(), case.labels(), size, verbose=0, **case.fit).history
     samples = model.sample(3, seed=0).numpy()
     return {"history": history, "spread": spread(case, model), "samples": samples}
 

@@ -1,10 +1,10 @@
-"""Trains GLANN with checkpoints, perhaps to be killed, and writes the state it ends with.
+"""Trains a case with checkpoints, perhaps to be killed, and writes the state it ends with.
 
-Usage: python -m tests.contract.workers.train CHECKPOINTS STATE.pickle [STAGE BATCH]
+Usage: python -m tests.contract.workers.train CASE CHECKPOINTS STATE.pickle [STAGE BATCH]
 
 Sheets of samples are written to CHECKPOINTS_sheets.
 
-With a STAGE, "glo" or "imle", the process kills itself after that many batches of it.
+With a STAGE, one of the case's, the process kills itself after that many batches of it.
 """
 
 import os
@@ -19,7 +19,7 @@ import tensorflow as tf
 from tests.contract import cases
 from tfgen.callbacks import Checkpoint, SampleGrid
 
-FIT = {"epochs": 4, "imle_epochs": 5}
+FITS = {"glann": {"epochs": 4, "imle_epochs": 5}, "gan_conditional": {"epochs": 4}}
 
 
 class Killer(keras.callbacks.Callback):
@@ -38,15 +38,15 @@ class Killer(keras.callbacks.Callback):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main(checkpoints: str, state: str, *kill: str) -> None:
+def main(name: str, checkpoints: str, state: str, *kill: str) -> None:
     """Trains from the last checkpoint to the end, or to death."""
     tf.config.experimental.enable_op_determinism()  # Threads add up in any order otherwise.
-    case = cases.named("glann")
+    case = cases.named(name)
     model = case.compiled()
     callbacks = [Checkpoint(checkpoints), SampleGrid(f"{checkpoints}_sheets", num_samples=4)]
     if kill:
-        callbacks.append(Killer(kill[0], int(kill[1])))
-    case.train(model, callbacks=callbacks, **FIT)
+        callbacks.append(Killer(kill[0], int(kill[1]), here=kill[0] == "all"))
+    case.train(model, callbacks=callbacks, **FITS[name])
     trained = cases.training_state(case, model)
     samples = model.sample(4, seed=0).numpy()
     Path(state).write_bytes(pickle.dumps({"state": trained, "samples": samples}))

@@ -1,0 +1,230 @@
+"""Trains a GAN by the name of its recipe, scores it, draws it and exports its sampler.
+
+    python examples/train_gan.py --recipe=wgan_gp --dataset=fashion_mnist --num_examples=10000
+
+Without flags it trains a non-saturating GAN on scikit-learn's embedded digits and needs no network.
+The run writes samples.png, interpolation.png, sheets/, metrics.json, history.csv, model.keras and
+serving/1/ under --workdir, prints its scores, and goes on where it stopped when started again.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import runner
+import scoring
+import tensorflow as tf
+from absl import flags
+from history import HistoryFile, training_seconds
+
+import tfgen
+from tfgen import distributions, layers, networks
+from tfgen.adversarial import recipes
+from tfgen.core import paths
+from tfgen.core.files import write_text, written_whole
+
+FLAGS = flags.FLAGS
+
+RECIPES = {
+    "minimax": recipes.minimax_gan,
+    "non_saturating": recipes.non_saturating_gan,
+    "lsgan": recipes.lsgan,
+    "wgan": recipes.wgan,
+    "wgan_gp": recipes.wgan_gp,
+    "dragan": recipes.dragan,
+    "sngan": recipes.sngan,
+    "relativistic": recipes.relativistic,
+    "dcgan": recipes.dcgan,
+    "began": recipes.began,
+    "bigan": recipes.bigan,
+}
+NO_BATCH_NORM = ("wgan_gp", "dragan", "sngan", "began")
+"""Recipes whose discriminators have no batch normalisation."""
+
+runner.define_flags(
+    dataset="digits", workdir="runs/gan_digits", epochs=100, batch_size=64, learning_rate=None
+)
+flags.adopt_module_key_flags(runner)
+flags.adopt_module_key_flags(scoring)
+flags.DEFINE_enum(
+    "recipe", "non_saturating", sorted(RECIPES), "The loss and all that goes with it."
+)
+flags.DEFINE_enum(
+    "architecture",
+    None,
+    ["infogan", "dcgan", "resnet"],
+    "Of both networks; dcgan for the recipe of that name, else infogan, unless given.",
+)
+flags.DEFINE_integer("units", 1024, "Of the dense layers of infogan.", 1)
+flags.DEFINE_integer("filters", 64, "Of the narrowest convolution.", 1)
+flags.DEFINE_integer("latent_dim", 64, "Size of the noise.", 1)
+flags.DEFINE_enum("prior", "normal", ["normal", "uniform"], "Of the noise; uniform on [-1, 1].")
+flags.DEFINE_float("ema_decay", 0.999, "Of the average of the generator; 0 for none.", 0.0, 1.0)
+flags.DEFINE_bool("conditional", False, "Give both networks the labels of the data.")
+flags.DEFINE_bool("augment", False, "Show the discriminator augmented images (DiffAugment).")
+flags.DEFINE_integer("num_scored", 10_000, "At most so many images on each side of a score.", 2)
+flags.DEFINE_integer(
+    "num_scored_inception", 2_500, "The same for Inception features, which are slow on CPUs.", 2
+)
+
+
+def main(workdir: Path, strategy: tf.distribute.Strategy) -> None:
+    """Trains, scores, draws and exports one GAN."""
+    with runner.errors_as_messages():
+        train, heldout = runner.load_data()
+        ready_extractors = scoring.ready_extractors(train)
+        with strategy.scope():
+            gan = make_gan(train)
+        # A batch gives each step of the discriminator as many examples as --batch_size says.
+        steps = getattr(gan, "discriminator_steps", 1)
+        train = train.with_batch_size(FLAGS.batch_size * steps)
+        gan.check_data(train.element_spec, train)
+    runner.claim_workdir(workdir, strategy)
+    print(f"{train}\n{heldout}")
+    judges = scoring.extractors(scoring.Classifiers(workdir, train), ready_extractors)
+    gan.fit(
+        train,
+        epochs=FLAGS.epochs,
+        callbacks=[
+            HistoryFile(workdir / "history.csv"),
+            tfgen.callbacks.Checkpoint(workdir / "checkpoints"),
+            tfgen.callbacks.SampleGrid(workdir / "sheets", every=max(1, FLAGS.epochs // 20)),
+        ],
+        verbose=FLAGS.verbose,
+    )
+    if not runner.is_chief():
+        return
+    images, labels = generate(gan, train, heldout)
+    scores = scoring.score(judges, heldout, images, FLAGS.num_scored_inception)
+    scoring.print_table(scores)
+    report = scoring.report(scores) | {
+        "training_seconds": training_seconds(workdir / "history.csv"),
+        **agreement(judges, images["gan"], labels),
+    }
+    draw(workdir, gan, images, heldout)
+    with written_whole(workdir / "model.keras") as unfinished:
+        gan.save(unfinished)
+    if FLAGS.export:
+        runner.export_and_check(gan, workdir / "serving", report)
+    write_text(workdir / "metrics.json", json.dumps(report, indent=2) + "\n")
+    runner.finish(workdir)
+    print(f"{workdir} holds {', '.join(sorted(path.name for path in workdir.iterdir()))}")
+
+
+def make_gan(train: tfgen.data.Examples) -> Any:
+    """Returns the model that the flags describe, compiled."""
+    prior = {"normal": distributions.StandardNormal, "uniform": distributions.Uniform}[FLAGS.prior]
+    options: dict[str, Any] = {"prior": prior(FLAGS.latent_dim), "seed": FLAGS.seed}
+    options["ema_decay"] = FLAGS.ema_decay or None
+    if FLAGS.conditional:
+        if train.num_classes is None:
+            raise ValueError(f"Expected data with labels. Received: {train}")
+        options["num_classes"] = train.num_classes
+    if FLAGS.augment:
+        options["augmentation"] = layers.DiffAugment()
+    gan = RECIPES[FLAGS.recipe](*make_networks(train), **options)
+    if FLAGS.jit_compile is not None or FLAGS.learning_rate is not None:
+        optimizers = {f"{g}_optimizer": getattr(gan, f"{g}_optimizer") for g in gan.groups}
+        for optimizer in optimizers.values():
+            if FLAGS.learning_rate is not None:
+                optimizer.learning_rate = FLAGS.learning_rate
+        gan.compile(jit_compile=FLAGS.jit_compile, **optimizers)
+    return gan
+
+
+def make_networks(train: tfgen.data.Examples) -> list[keras.layers.Layer]:
+    """Returns the networks that the recipe takes, in its order."""
+    shape, recipe = train.event_shape, FLAGS.recipe
+    narrow, wide = FLAGS.filters, 2 * FLAGS.filters
+    norms = {"batch_norm": recipe not in NO_BATCH_NORM, "spectral_norm": recipe == "sngan"}
+    architecture = FLAGS.architecture or ("dcgan" if recipe == "dcgan" else "infogan")
+    if recipe == "began":
+        autoencoder = networks.InfoGANAutoencoder(shape, filters=(narrow, wide))
+        return [networks.InfoGANGenerator(shape, FLAGS.units, (wide, narrow)), autoencoder]
+    if recipe == "bigan":
+        maps = (narrow, wide)
+        return [
+            networks.InfoGANGenerator(shape, FLAGS.units, (wide, narrow)),
+            networks.InfoGANEncoder(FLAGS.latent_dim, FLAGS.units, maps, batch_norm=True),
+            networks.JointDiscriminator(maps, hidden_units=(FLAGS.units,)),
+        ]
+    if architecture == "dcgan":
+        generator = networks.DCGANGenerator(shape, narrow)
+        discriminator = networks.DCGANDiscriminator(shape, narrow, **norms)
+    elif architecture == "resnet":
+        generator = networks.ResNetGenerator(shape, 4 * narrow)
+        discriminator = networks.ResNetDiscriminator(wide, spectral_norm=norms["spectral_norm"])
+    else:
+        generator = networks.InfoGANGenerator(shape, FLAGS.units, (wide, narrow))
+        discriminator = networks.InfoGANDiscriminator(FLAGS.units, (narrow, wide), **norms)
+    if FLAGS.conditional:
+        generator = networks.ConditionalGenerator(generator, train.num_classes)
+        discriminator = networks.ProjectionDiscriminator(
+            discriminator, train.num_classes, spectral_norm=norms["spectral_norm"]
+        )
+    return [generator, discriminator]
+
+
+def generate(
+    gan: Any, train: tfgen.data.Examples, heldout: tfgen.data.Examples
+) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+    """Returns as many images of each kind as there are held-out ones, and the labels asked for."""
+    count = min(FLAGS.num_scored, heldout.num_examples, train.num_examples)
+    seeds = tfgen.core.random.row_seeds(count, FLAGS.seed)
+    chosen = np.sort(np.random.default_rng(FLAGS.seed).permutation(train.num_examples)[:count])
+    labels = np.arange(count) % gan.num_classes if FLAGS.conditional else None
+    z = runner.in_batches(gan.prior.sample_rows, seeds)
+
+    def through(network: keras.layers.Layer) -> np.ndarray:
+        def decoded(rows: np.ndarray) -> tf.Tensor:
+            inputs = z[rows] if labels is None else (z[rows], tf.constant(labels[rows]))
+            return network(inputs, training=False)
+
+        return runner.in_batches(decoded, np.arange(count))
+
+    images = {"train_vs_heldout": train.as_float(chosen), "gan": through(gan.sampler)}
+    if gan.ema_generator is not None:
+        images["gan_without_ema"] = through(gan.generator)
+    return images, labels
+
+
+def agreement(judges: list, images: np.ndarray, labels: np.ndarray | None) -> dict[str, float]:
+    """Returns, and prints, how many conditional samples a classifier takes for what was asked."""
+    able = [judge for judge in judges if hasattr(judge, "probabilities")]
+    if labels is None or not able:
+        return {}
+    said = np.asarray(able[0].probabilities(images)).argmax(axis=1)
+    share = float(np.mean(said == labels))
+    print(f"classified as asked: {share:.1%} of {len(labels)} conditional samples")
+    return {"classified_as_asked": share}
+
+
+def draw(workdir: Path, gan: Any, images: dict[str, np.ndarray], heldout: Any) -> None:
+    """Draws samples.png and interpolation.png."""
+    grid = tfgen.callbacks.image_grid
+    names = {"train_vs_heldout": "real", "gan": FLAGS.recipe, "gan_without_ema": "without average"}
+    panels = {
+        title: grid(images[name][:64], columns=8) for name, title in names.items() if name in images
+    }
+    runner.sheet(workdir / "samples.png", panels)
+    z = gan.prior.sample_rows(tfgen.core.random.row_seeds(12, FLAGS.seed))
+    label = tf.zeros([6], tf.int32) if FLAGS.conditional else None
+    few = None if label is None else label[:3]
+    strips = gan.interpolate(z[:6], z[6:], num_points=10, path=paths.spherical, condition=label)
+    flat = strips.numpy().reshape(-1, *gan.event_shape)
+    panels = {"interpolation": grid(flat, columns=10)}
+    rows = [gan.decode(part, few) for part in (z[0:3], z[3:6], z[6:9])]
+    rows.append(gan.latent_arithmetic(z[0:3], z[3:6], z[6:9], few))
+    cells = np.stack([np.asarray(row) for row in rows], axis=1).reshape(-1, *gan.event_shape)
+    panels["a, b, c and a - b + c"] = grid(cells, columns=4)
+    if not FLAGS.conditional:
+        unseen = heldout.as_float(slice(0, 6))
+        pairs = np.stack([unseen, np.asarray(gan.reconstruct(unseen))], axis=1)
+        panels["unseen, reconstructed"] = grid(pairs.reshape(-1, *gan.event_shape), columns=2)
+    runner.sheet(workdir / "interpolation.png", panels)
+
+
+if __name__ == "__main__":
+    runner.run(main)

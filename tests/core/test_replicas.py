@@ -1,0 +1,40 @@
+"""Means over replicas, of one replica and outside of any; tests/contract has those of two."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfgen.core.replicas import global_mean
+
+
+@pytest.mark.parametrize("shape", [(), (6,), (2, 3, 1)])
+@pytest.mark.parametrize("dtype", [tf.float16, tf.float32])
+def test_the_mean_of_all_numbers(shape, dtype):
+    x = tf.cast(np.random.default_rng(0).normal(size=shape), dtype)
+    found = global_mean(x)
+    assert (found.shape, found.dtype) == ((), tf.float32)
+    np.testing.assert_allclose(found, np.float32(x).mean(), rtol=1e-6)
+
+
+def test_half_precision_does_not_overflow():
+    assert float(global_mean(tf.fill([100], tf.constant(60000, tf.float16)))) == 60000
+
+
+def test_gradient():
+    x = tf.Variable([1.0, 2.0, 6.0])
+    with tf.GradientTape() as tape:
+        loss = global_mean(x) ** 2
+    np.testing.assert_allclose(tape.gradient(loss, x), [2.0, 2.0, 2.0])
+
+
+def test_one_replica():
+    strategy = tf.distribute.OneDeviceStrategy("CPU:0")
+    compute = tf.function(lambda: strategy.run(global_mean, [tf.constant([1.0, 3.0])]))
+    assert float(compute()) == 2
+
+
+def test_outside_of_replicas():
+    """As models trace their terms within a strategy's scope before `fit` has begun."""
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        assert tf.distribute.get_replica_context() is None
+        assert float(global_mean(tf.constant([1.0, 3.0]))) == 2

@@ -1,0 +1,119 @@
+"""Boundary equilibrium GAN: the discriminator is an autoencoder."""
+
+import keras
+import tensorflow as tf
+
+from tfgen.adversarial.base import AdversarialModel, build
+from tfgen.core.checks import check_positive, expected
+from tfgen.core.config import register
+from tfgen.core.examples import Batch
+from tfgen.core.inversion import Encoding
+from tfgen.core.replicas import global_mean
+from tfgen.core.update import Terms, Update
+from tfgen.losses import AbsoluteError
+
+
+@register
+class BEGAN(AdversarialModel):
+    """A generator G and an autoencoder D, whose reconstruction error L(v) = loss(v, D(v)) judges:
+
+        D:  mean L(x) - k L(G(z_D))
+        G:  mean L(G(z_G))
+        k <- clip(k + balance_rate (diversity L(x) - L(G(z_G))), 0, 1).
+
+    k holds the two sides at E L(G(z)) = diversity E L(x): the smaller `diversity` is, the more
+    does D care for reconstructing the data, and the less varied are the samples.
+
+    Args:
+        generator: a layer, latents [batch, d] -> examples [batch, *event].
+        discriminator: D, an autoencoder: a layer, examples -> examples of the same shape.
+        diversity: gamma, in (0, 1].
+        balance_rate: lambda_k, the learning rate of k, > 0.
+        loss: `loss(x, reconstruction) -> [batch]`; `AbsoluteError()` unless given.
+        prior: of z; `tfgen.distributions.StandardNormal(64)` unless given.
+        ema_decay: of the average of the generator that samples, in [0, 1); none unless given.
+        seed, name: as for every model.
+
+    Logs `discriminator` and `generator`, their losses; `discriminator_real` and
+    `discriminator_fake`, L(x) and L(G(z)); `generator_balance`, k; and `generator_convergence`,
+    the measure L(x) + |diversity L(x) - L(G(z))|, which falls as training succeeds.
+
+    Reference: Berthelot, Schumm and Metz, "BEGAN: Boundary Equilibrium Generative Adversarial
+        Networks", 2017, https://arxiv.org/abs/1703.10717.
+    """
+
+    def __init__(
+        self,
+        generator: keras.layers.Layer,
+        discriminator: keras.layers.Layer,
+        diversity: float = 0.5,
+        balance_rate: float = 1e-3,
+        loss: object = None,
+        prior: keras.layers.Layer | None = None,
+        ema_decay: float | None = None,
+        seed: int = 0,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(generator, discriminator, prior, ema_decay, None, seed, name)
+        check_positive("balance_rate", balance_rate)
+        if not 0 < diversity <= 1:
+            raise ValueError(expected("`diversity` in (0, 1]", diversity))
+        self.diversity = diversity
+        self.balance_rate = balance_rate
+        self.loss = loss or AbsoluteError()
+        shape = (None, *self.event_shape)
+        build(discriminator, shape)
+        made = tuple(discriminator.compute_output_shape(shape)[1:])
+        if made != self.event_shape:
+            raise ValueError(
+                expected(f"an autoencoder of {self.event_shape} as `discriminator`", made)
+            )
+        self.balance = self.add_weight(
+            shape=(), initializer="zeros", trainable=False, aggregation="mean", name="balance"
+        )
+
+    def encode(self, x: tf.Tensor, condition: tf.Tensor | None = None) -> Encoding:
+        """Finds latents of examples by optimising them, as `invert` does with its defaults."""
+        return self.invert(x, condition)
+
+    def reconstruct(self, x: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
+        """Returns the decoded latents that `encode` finds for examples [batch, *event]."""
+        return self.decode(self.encode(x, condition).z, condition)
+
+    def updates(self, x: Batch, seed: tf.Tensor, training: bool = True) -> list[Update]:
+        """Returns the update of the autoencoder, then that of the generator with k."""
+        num_rows = tf.shape(x["x"])[0]
+        seeds = tf.unstack(tf.random.split(seed, 2, alg="philox"))
+        of_data: list[tf.Tensor] = []  # L(x), which the first update knows and the second needs.
+
+        def judge() -> Terms:
+            fake = self.generator(self.noise(num_rows, seeds[0]), training=training)
+            real = self._error(x["x"], training)
+            fake = self._error(tf.stop_gradient(fake), training)
+            of_data.append(tf.stop_gradient(real))
+            return {"loss": real - self.balance.value * fake, "real": real, "fake": fake}
+
+        def deceive() -> Terms:
+            fake = self.generator(self.noise(num_rows, seeds[1]), training=training)
+            loss = self._error(fake, training)
+            surplus = global_mean(self.diversity * of_data[-1] - tf.stop_gradient(loss))
+            return {
+                "loss": loss,
+                "surplus": surplus,
+                "convergence": global_mean(of_data[-1]) + tf.abs(surplus),
+                "balance": self.balance.value,
+            }
+
+        return [
+            Update("discriminator", judge, ("discriminator",)),
+            Update("generator", deceive, ("generator",), self._after_generator),
+        ]
+
+    def _error(self, x: tf.Tensor, training: bool) -> tf.Tensor:
+        """Returns L(x), [batch]."""
+        return self.loss(x, self.discriminator(x, training=training))
+
+    def _after_generator(self, terms: Terms) -> None:
+        k = self.balance.value + self.balance_rate * terms["generator_surplus"]
+        self.balance.assign(tf.clip_by_value(k, 0.0, 1.0))
+        self.move_ema(terms)

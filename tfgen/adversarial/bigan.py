@@ -1,0 +1,111 @@
+"""Bidirectional GAN: an encoder learned beside the generator, by one discriminator of pairs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfgen.adversarial.base import AdversarialModel, build, warn_of_batch_norm, warn_of_sigmoid
+from tfgen.core.checks import check_unconditional, expected
+from tfgen.core.config import register
+from tfgen.core.examples import Batch
+from tfgen.core.update import Terms, Update
+from tfgen.losses import Critic, LeastSquares, NonSaturating
+
+
+@register
+class BiGAN(AdversarialModel):
+    """A generator G, an encoder E, and a discriminator D of pairs:
+
+        D:        mean loss.discriminator(D(x, E(x)), D(G(z), z)) + sum of penalties
+        G and E:  mean loss.discriminator(D(G(z), z), D(x, E(x)))                  z ~ prior,
+
+    where G and E take the loss of a D that would mistake each pair for the other. At the optimum E
+    inverts G.
+
+    Args:
+        generator: a layer, latents [batch, d] -> examples [batch, *event].
+        encoder: a layer, examples -> latents [batch, d].
+        discriminator: a layer, pairs (examples, latents) -> raw logits [batch, 1].
+        loss: of `tfgen.losses`; `NonSaturating()` unless given.
+        penalties: of `tfgen.losses`, added to the discriminator's loss; slopes are those over both
+            parts of a pair.
+        prior: of z; `tfgen.distributions.StandardNormal(64)` unless given.
+        ema_decay: of the average of the generator that samples, in [0, 1); none unless given.
+        seed, name: as for every model.
+
+    Logs `discriminator` and `generator`, the losses; the second is that of G and E together.
+
+    Reference: Donahue, Krähenbühl and Darrell, "Adversarial Feature Learning", 2017,
+        https://arxiv.org/abs/1605.09782.
+    """
+
+    groups = ("generator", "encoder", "discriminator")
+
+    def __init__(
+        self,
+        generator: keras.layers.Layer,
+        encoder: keras.layers.Layer,
+        discriminator: keras.layers.Layer,
+        loss: Any = None,
+        penalties: Sequence[Any] = (),
+        prior: keras.layers.Layer | None = None,
+        ema_decay: float | None = None,
+        seed: int = 0,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(generator, discriminator, prior, ema_decay, None, seed, name)
+        self.encoder = encoder
+        self.loss = loss or NonSaturating()
+        self.penalties = tuple(penalties)
+        examples, latents = (None, *self.event_shape), (None, self.latent_dim)
+        build(encoder, examples)
+        made = tuple(encoder.compute_output_shape(examples)[1:])
+        if made != (self.latent_dim,):
+            raise ValueError(expected(f"an encoder to latents of shape ({self.latent_dim},)", made))
+        build(discriminator, (examples, latents))
+        if not isinstance(self.loss, LeastSquares):
+            warn_of_sigmoid(discriminator, self.loss)
+        for penalty in self.penalties:
+            if getattr(penalty, "bounds_slopes", False):
+                warn_of_batch_norm(discriminator, penalty)
+
+    def updates(self, x: Batch, seed: tf.Tensor, training: bool = True) -> list[Update]:
+        """Returns the update of the discriminator, then that of the generator and the encoder."""
+        seeds = tf.unstack(tf.random.split(seed, 3, alg="philox"))
+
+        def pairs(seed: tf.Tensor) -> tuple[tuple, tuple]:
+            z = self.noise(tf.shape(x["x"])[0], seed)
+            real = (x["x"], self.encoder(x["x"], training=training))
+            return real, (self.generator(z, training=training), z)
+
+        def logits(pair: tuple) -> tf.Tensor:
+            return self.discriminator(pair, training=training)
+
+        def judge() -> Terms:
+            real, fake = tf.nest.map_structure(tf.stop_gradient, pairs(seeds[0]))
+            loss = self.loss.discriminator(logits(real), logits(fake))
+            critic = Critic(self.discriminator)
+            penalties = [
+                penalty(critic, real, fake, seeds[2], self.step.value) for penalty in self.penalties
+            ]
+            return {"loss": tf.add_n([loss, *penalties])}
+
+        def deceive() -> Terms:
+            real, fake = pairs(seeds[1])
+            return {"loss": self.loss.discriminator(logits(fake), logits(real))}
+
+        return [
+            Update("discriminator", judge, ("discriminator",)),
+            Update("generator", deceive, ("generator", "encoder"), self.move_ema),
+        ]
+
+    def encode(self, x: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
+        """Returns the latents E(x), [batch, latent_dim], of examples [batch, *event]."""
+        check_unconditional(condition)
+        return self.encoder(x, training=False)
+
+    def reconstruct(self, x: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
+        """Returns G(E(x)), [batch, *event]."""
+        return self.decode(self.encode(x, condition))

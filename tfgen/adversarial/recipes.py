@@ -1,0 +1,117 @@
+"""Published GANs by name: each returns a model, compiled with the optimizers of its paper.
+
+The networks are given; `tfgen.networks` has those of the papers. Keyword arguments go on to the
+model. `compile` it again for other optimizers. `REFERENCE_BATCH` examples are what papers give each
+update of the discriminator: the batch size is that times `model.discriminator_steps`.
+"""
+
+from typing import Any
+
+import keras
+
+from tfgen.adversarial.began import BEGAN
+from tfgen.adversarial.bigan import BiGAN
+from tfgen.adversarial.gan import GAN
+from tfgen.losses import (
+    DRAGAN,
+    GradientPenalty,
+    Hinge,
+    LeastSquares,
+    Minimax,
+    NonSaturating,
+    RelativisticAverage,
+    Wasserstein,
+    WeightClip,
+)
+
+Layer = keras.layers.Layer
+
+REFERENCE_BATCH = 64
+
+
+def _adam(rate: float, beta_1: float, beta_2: float = 0.999) -> keras.optimizers.Optimizer:
+    return keras.optimizers.Adam(rate, beta_1=beta_1, beta_2=beta_2)
+
+
+def _compiled(model: Any, rate: float, beta_1: float, beta_2: float = 0.999) -> Any:
+    """Returns a model compiled with an Adam of its own for each group."""
+    groups = {f"{group}_optimizer": _adam(rate, beta_1, beta_2) for group in model.groups}
+    model.compile(**groups)
+    return model
+
+
+def minimax_gan(generator: Layer, discriminator: Layer, **kwargs: Any) -> GAN:
+    """Goodfellow et al., 2014, https://arxiv.org/abs/1406.2661, algorithm 1 with one step of D."""
+    return _compiled(GAN(generator, discriminator, Minimax(), **kwargs), 2e-4, 0.5)
+
+
+def non_saturating_gan(generator: Layer, discriminator: Layer, **kwargs: Any) -> GAN:
+    """Goodfellow et al., 2014, https://arxiv.org/abs/1406.2661, with the loss it recommends."""
+    return _compiled(GAN(generator, discriminator, NonSaturating(), **kwargs), 2e-4, 0.5)
+
+
+def dcgan(generator: Layer, discriminator: Layer, **kwargs: Any) -> GAN:
+    """Radford, Metz and Chintala, 2016, https://arxiv.org/abs/1511.06434.
+
+    For `networks.DCGANGenerator` and `DCGANDiscriminator`; the paper draws z from a uniform of 100
+    numbers, here it is the model's `prior`. Batches of 128.
+    """
+    return _compiled(GAN(generator, discriminator, NonSaturating(), **kwargs), 2e-4, 0.5)
+
+
+def lsgan(generator: Layer, discriminator: Layer, **kwargs: Any) -> GAN:
+    """Mao et al., 2017, https://arxiv.org/abs/1611.04076, with targets 0, 1 and 1."""
+    return _compiled(GAN(generator, discriminator, LeastSquares(), **kwargs), 2e-4, 0.5)
+
+
+def wgan(generator: Layer, discriminator: Layer, clip: float = 0.01, **kwargs: Any) -> GAN:
+    """Arjovsky, Chintala and Bottou, 2017, https://arxiv.org/abs/1701.07875.
+
+    Five steps of the critic on fresh examples, its weights clipped, RMSProp at 5e-5.
+    """
+    settings = {"discriminator_steps": 5, "weight_clip": WeightClip(clip), **kwargs}
+    model = GAN(generator, discriminator, Wasserstein(), **settings)
+    rms = keras.optimizers.RMSprop
+    model.compile(generator_optimizer=rms(5e-5), discriminator_optimizer=rms(5e-5))
+    return model
+
+
+def wgan_gp(generator: Layer, discriminator: Layer, weight: float = 10.0, **kwargs: Any) -> GAN:
+    """Gulrajani et al., 2017, https://arxiv.org/abs/1704.00028; the critic without BatchNorm."""
+    settings = {"discriminator_steps": 5, "penalties": [GradientPenalty(weight)], **kwargs}
+    model = GAN(generator, discriminator, Wasserstein(), **settings)
+    return _compiled(model, 1e-4, 0.0, 0.9)
+
+
+def dragan(generator: Layer, discriminator: Layer, weight: float = 10.0, **kwargs: Any) -> GAN:
+    """Kodali et al., 2017, https://arxiv.org/abs/1705.07215."""
+    settings = {"penalties": [DRAGAN(weight)], **kwargs}
+    return _compiled(GAN(generator, discriminator, NonSaturating(), **settings), 1e-4, 0.5)
+
+
+def sngan(generator: Layer, discriminator: Layer, **kwargs: Any) -> GAN:
+    """Miyato et al., 2018, https://arxiv.org/abs/1802.05957, with the hinge loss.
+
+    For discriminators made with `spectral_norm=True`; five steps of D, as for its ResNets.
+    """
+    settings = {"discriminator_steps": 5, **kwargs}
+    return _compiled(GAN(generator, discriminator, Hinge(), **settings), 2e-4, 0.0, 0.9)
+
+
+def relativistic(generator: Layer, discriminator: Layer, loss: Any = None, **kwargs: Any) -> GAN:
+    """Jolicoeur-Martineau, 2018, https://arxiv.org/abs/1807.00734: the average one, over `loss`.
+
+    Over `NonSaturating()` unless given, which is the paper's RaSGAN.
+    """
+    average = RelativisticAverage(loss or NonSaturating())
+    return _compiled(GAN(generator, discriminator, average, **kwargs), 2e-4, 0.5)
+
+
+def began(generator: Layer, autoencoder: Layer, **kwargs: Any) -> BEGAN:
+    """Berthelot, Schumm and Metz, 2017, https://arxiv.org/abs/1703.10717; Adam at 1e-4."""
+    return _compiled(BEGAN(generator, autoencoder, **kwargs), 1e-4, 0.5)
+
+
+def bigan(generator: Layer, encoder: Layer, discriminator: Layer, **kwargs: Any) -> BiGAN:
+    """Donahue, Krähenbühl and Darrell, 2017, https://arxiv.org/abs/1605.09782; Adam at 2e-4."""
+    return _compiled(BiGAN(generator, encoder, discriminator, **kwargs), 2e-4, 0.5)

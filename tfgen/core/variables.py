@@ -1,0 +1,49 @@
+"""Variables that a training step moves without an optimizer, on all replicas alike."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import keras
+import tensorflow as tf
+
+
+def assign_each(
+    variables: Iterable[keras.Variable],
+    new_value: Callable[..., tf.Tensor],
+    *others: Sequence[keras.Variable],
+) -> None:
+    """Assigns `new_value(variable, *others)` to each variable, within a training step.
+
+    Args:
+        variables: to assign to.
+        new_value: returns the new value, from the old one and from those of the others.
+        *others: for each further argument of `new_value`, one variable for each of `variables`.
+    """
+
+    rows = [tuple(v.value for v in row) for row in zip(variables, *others, strict=True)]
+
+    def assign(variable: tf.Variable, *values: tf.Variable) -> None:
+        variable.assign(tf.cast(new_value(variable, *values), variable.dtype))
+
+    def assign_all(strategy: tf.distribute.Strategy) -> None:
+        for variable, *values in rows:
+            strategy.extended.update(variable, assign, args=tuple(values), group=False)
+
+    # A mirrored variable can only be assigned from above all replicas.
+    tf.distribute.get_replica_context().merge_call(assign_all)
+
+
+def move_average(average: keras.layers.Layer, source: keras.layers.Layer, decay: tf.Tensor) -> None:
+    """Moves the weights of a layer, also those that are not trained, towards those of its like.
+
+    average <- decay * average + (1 - decay) * source, with batch normalisation's statistics.
+
+    Args:
+        average: a layer of the same structure as `source`.
+        source: the layer that is trained.
+        decay: in [0, 1).
+    """
+
+    def nearer(value: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+        return value + (1.0 - decay) * (target - value)
+
+    assign_each(average.weights, nearer, source.weights)

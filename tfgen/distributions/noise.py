@@ -1,0 +1,81 @@
+"""Noise that a generator turns into examples: densities with nothing to fit."""
+
+from typing import TYPE_CHECKING
+
+import keras
+import tensorflow as tf
+
+from tfgen.core import random
+from tfgen.core.checks import check_integer, expected
+from tfgen.core.config import Configurable, register
+
+if TYPE_CHECKING:
+    from tensorflow_probability import distributions as tfd
+
+
+class _Noise(Configurable, keras.layers.Layer):
+    """Base of the densities over vectors [batch, dim] without parameters."""
+
+    def __init__(self, dim: int, **kwargs: object) -> None:
+        super().__init__(**{"trainable": False, **kwargs})
+        check_integer("dim", dim)
+        self.dim = dim
+        self.built = True
+
+
+@register
+class StandardNormal(_Noise):
+    """N(0, I).
+
+    Args:
+        dim: of the vectors, > 0.
+    """
+
+    def draw(self, num_rows: int | tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Draws vectors for one step of training, [num_rows, dim], from a seed, int32 [2]."""
+        return tf.random.stateless_normal([num_rows, self.dim], seed, alg="philox")
+
+    def sample_rows(self, row_seeds: tf.Tensor) -> tf.Tensor:
+        """Draws one vector a row seed, [batch, dim] from int32 [batch, 2]."""
+        return random.normal(row_seeds, (self.dim,))
+
+    def distribution(self) -> "tfd.MultivariateNormalDiag":
+        """Returns the TFP distribution over [dim]."""
+        from tensorflow_probability import distributions as tfd
+
+        return tfd.MultivariateNormalDiag(tf.zeros([self.dim]))
+
+
+@register
+class Uniform(_Noise):
+    """Independent numbers, each uniform on [low, high).
+
+    Args:
+        dim: of the vectors, > 0.
+        low, high: the ends of the interval, low < high.
+    """
+
+    def __init__(self, dim: int, low: float = -1.0, high: float = 1.0, **kwargs: object) -> None:
+        super().__init__(dim, **kwargs)
+        if not low < high:
+            raise ValueError(expected("`low` < `high`", (low, high)))
+        self.low = low
+        self.high = high
+
+    def draw(self, num_rows: int | tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Draws vectors for one step of training, [num_rows, dim], from a seed, int32 [2]."""
+        return self._scaled(tf.random.stateless_uniform([num_rows, self.dim], seed, alg="philox"))
+
+    def sample_rows(self, row_seeds: tf.Tensor) -> tf.Tensor:
+        """Draws one vector a row seed, [batch, dim] from int32 [batch, 2]."""
+        return self._scaled(random.uniform(row_seeds, (self.dim,)))
+
+    def _scaled(self, unit: tf.Tensor) -> tf.Tensor:
+        return self.low + (self.high - self.low) * unit
+
+    def distribution(self) -> "tfd.Independent":
+        """Returns the TFP distribution over [dim]."""
+        from tensorflow_probability import distributions as tfd
+
+        each = tfd.Uniform(tf.fill([self.dim], self.low), tf.fill([self.dim], self.high))
+        return tfd.Independent(each, reinterpreted_batch_ndims=1)

@@ -1,0 +1,13 @@
+"""Layers and differentiable augmentations: tensors in, tensors out."""
+
+from tfgen.layers.augmentation import Color, Cutout, DiffAugment, Flip, Translate
+from tfgen.layers.spectral_norm import SpectralNormalization
+
+__all__ = [
+    "Color",
+    "Cutout",
+    "DiffAugment",
+    "Flip",
+    "SpectralNormalization",
+    "Translate",
+]
