@@ -35,6 +35,7 @@ setup(
         "test": ["pytest>=7.4", "ruff>=0.12"],
         "examples": ["tensorboard>=2.18"],
         "faiss": ["faiss-cpu>=1.8"],
+        "torch": ["torch>=2.2"],
     },
     classifiers=[
         "Programming Language :: Python :: 3",

@@ -8,17 +8,12 @@ are measured in the same run and with the same number of threads, in b, c and e 
 are compared. A ratio above 1 says that tfgen is faster.
 """
 
-import multiprocessing
 import os
-import re
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
-from concurrent import futures
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -27,6 +22,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
+from measure import extra_memory, in_new_process, interleaved
 
 import tfgen
 from tfgen import latent, losses, metrics, networks
@@ -41,41 +37,6 @@ TABLES = (10_000, 100_000, 1_000_000)  # Rows of 64 numbers.
 
 # Queries, candidates, dimensions: a chunk of latents, all latents of GLANN on MNIST, and pixels.
 SEARCHES = [(10_000, 20_000, 64), (60_000, 120_000, 64), (4_000, 20_000, 784)]
-
-
-def interleaved(candidates: dict[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
-    """Returns the median seconds of each candidate, measured in turn after a call of each."""
-    seconds = {name: [] for name in candidates}
-    for call in candidates.values():
-        call()
-    for _ in range(repeats):
-        for name, call in candidates.items():
-            start = time.perf_counter()
-            call()
-            seconds[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in seconds.items()}
-
-
-def in_new_process(function: Callable[..., Any], *args: Any) -> Any:
-    """Returns what `function`, of a module, returns in a fresh Python process."""
-    context = multiprocessing.get_context("spawn")
-    with futures.ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(function, *args).result()
-
-
-def extra_memory(call: Callable[[], Any]) -> float:
-    """Returns by how many MB memory rose at its highest during a call (Linux; nan elsewhere)."""
-
-    def status(field: str) -> int:
-        return int(re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())[1])
-
-    try:
-        Path("/proc/self/clear_refs").write_text("5")  # Forgets the high-water mark.
-    except OSError:
-        return float("nan")
-    before = status("VmRSS")
-    call()
-    return (status("VmHWM") - before) / 1024
 
 
 def section_a() -> None:

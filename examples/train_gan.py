@@ -20,7 +20,7 @@ from absl import flags
 from history import HistoryFile, training_seconds
 
 import tfgen
-from tfgen import distributions, layers, networks
+from tfgen import adversarial, distributions, layers, networks
 from tfgen.adversarial import recipes
 from tfgen.core import paths
 from tfgen.core.files import write_text, written_whole
@@ -102,6 +102,7 @@ def main(workdir: Path, strategy: tf.distribute.Strategy) -> None:
     report = scoring.report(scores) | {
         "training_seconds": training_seconds(workdir / "history.csv"),
         **agreement(judges, images["gan"], labels),
+        **reconstruction(gan, images["gan"], heldout),
     }
     draw(workdir, gan, images, heldout)
     with written_whole(workdir / "model.keras") as unfinished:
@@ -199,6 +200,22 @@ def agreement(judges: list, images: np.ndarray, labels: np.ndarray | None) -> di
     share = float(np.mean(said == labels))
     print(f"classified as asked: {share:.1%} of {len(labels)} conditional samples")
     return {"classified_as_asked": share}
+
+
+def reconstruction(gan: Any, samples: np.ndarray, heldout: tfgen.data.Examples) -> dict[str, float]:
+    """Returns, and prints, how far an encoder's reconstructions are, and the nearest samples."""
+    if not isinstance(gan, adversarial.BiGAN):
+        return {}
+    unseen = heldout.as_float(slice(0, 1000))
+    rebuilt = runner.in_batches(gan.reconstruct, unseen)
+    flat, others, nearest = (x.reshape(len(x), -1) for x in (unseen, rebuilt, samples[:1000]))
+    chosen = tfgen.latent.nearest(flat, nearest)[0].numpy()
+    errors = {
+        "reconstruction_error": float(((flat - others) ** 2).mean()),
+        "nearest_sample_error": float(((flat - nearest[chosen]) ** 2).mean()),
+    }
+    print(f"mean squared error on {len(unseen)} held-out images:", errors)
+    return errors
 
 
 def draw(workdir: Path, gan: Any, images: dict[str, np.ndarray], heldout: Any) -> None:

@@ -79,4 +79,6 @@ def test_decoding_and_encoding_are_by_row(model):
         ]
         for whole, *rows in zip(together, *alone, strict=True):
             assert np.isfinite(whole).all()
-            np.testing.assert_allclose(np.concatenate(rows), whole, rtol=1e-4, atol=1e-5)
+            # What hundreds of steps of optimisation find carries their rounding errors.
+            tolerance = {"rtol": 1e-4, "atol": 1e-5} if name == "decode" else {"atol": 5e-3}
+            np.testing.assert_allclose(np.concatenate(rows), whole, **tolerance)
