@@ -236,9 +236,15 @@ def claim_workdir(workdir: Path, strategy: tf.distribute.Strategy) -> None:
     decided_by_chief(strategy, claim)
 
 
-def finish(workdir: Path) -> None:
-    """Marks the run in a working directory as finished."""
+def finish(workdir: Path, model: tfgen.GenerativeModel, report: dict[str, Any]) -> None:
+    """Saves and exports a model, writes metrics.json, and marks the run as finished."""
+    with written_whole(workdir / "model.keras") as unfinished:
+        model.save(unfinished)
+    if FLAGS.export:
+        export_and_check(model, workdir / "serving", report)
+    write_text(workdir / "metrics.json", json.dumps(report, indent=2) + "\n")
     write_text(workdir / "finished", "")
+    print(f"{workdir} holds {', '.join(sorted(path.name for path in workdir.iterdir()))}")
 
 
 def _chosen_flags() -> dict[str, Any]:

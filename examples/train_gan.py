@@ -7,7 +7,6 @@ The run writes samples.png, interpolation.png, sheets/, metrics.json, history.cs
 serving/1/ under --workdir, prints its scores, and goes on where it stopped when started again.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,6 @@ import tfgen
 from tfgen import adversarial, distributions, layers, networks
 from tfgen.adversarial import recipes
 from tfgen.core import paths
-from tfgen.core.files import write_text, written_whole
 
 FLAGS = flags.FLAGS
 
@@ -105,13 +103,7 @@ def main(workdir: Path, strategy: tf.distribute.Strategy) -> None:
         **reconstruction(gan, images["gan"], heldout),
     }
     draw(workdir, gan, images, heldout)
-    with written_whole(workdir / "model.keras") as unfinished:
-        gan.save(unfinished)
-    if FLAGS.export:
-        runner.export_and_check(gan, workdir / "serving", report)
-    write_text(workdir / "metrics.json", json.dumps(report, indent=2) + "\n")
-    runner.finish(workdir)
-    print(f"{workdir} holds {', '.join(sorted(path.name for path in workdir.iterdir()))}")
+    runner.finish(workdir, gan, report)
 
 
 def make_gan(train: tfgen.data.Examples) -> Any:

@@ -7,7 +7,6 @@ interpolation.png, metrics.json, history.csv, model.keras and serving/1/ under -
 scores, and goes on where it stopped when it is started again.
 """
 
-import json
 import math
 import sys
 from functools import partial
@@ -25,7 +24,6 @@ from history import HistoryFile, training_seconds
 import tfgen
 from tfgen import latent, losses, metrics, networks
 from tfgen.core import paths
-from tfgen.core.files import write_text, written_whole
 
 FLAGS = flags.FLAGS
 
@@ -123,13 +121,7 @@ def main(workdir: Path, strategy: tf.distribute.Strategy) -> None:
     print("seconds of training: " + ", ".join(f"{k} {v:.0f}" for k, v in seconds.items()))
     draw(workdir, glann, images, heldout)
     report = scoring.report(scores) | {"training_seconds": seconds}
-    with written_whole(workdir / "model.keras") as unfinished:
-        glann.save(unfinished)
-    if FLAGS.export:
-        runner.export_and_check(glann, workdir / "serving", report)
-    write_text(workdir / "metrics.json", json.dumps(report, indent=2) + "\n")
-    runner.finish(workdir)
-    print(f"{workdir} holds {', '.join(sorted(path.name for path in workdir.iterdir()))}")
+    runner.finish(workdir, glann, report)
 
 
 def ready_loss_for(train: tfgen.data.Examples) -> Any:
