@@ -212,7 +212,8 @@ def test_training_state_is_all_that_a_step_changes():
     for part in (model.step, model.latents.codes, *model.generator.weights):
         assert id(part) in state
     for optimizer in (model.generator_optimizer, model.latents_optimizer):
-        assert all(id(variable) in state for variable in optimizer.variables)
+        others = [v.name for v in optimizer.variables if id(v) not in state]
+        assert others == ["learning_rate"]  # It is what `compile` says.
 
 
 @pytest.mark.parametrize("verb", ["predict", "predict_on_batch"])
