@@ -133,7 +133,8 @@ class ByHand(keras.Model):
         with tf.GradientTape() as tape:
             tape.watch(between)
             logits = d(between, training=True)
-        slopes = tf.norm(tf.reshape(tape.gradient(logits, between), [len(between), -1]), axis=1)
+        slopes = tape.gradient(logits, between)
+        slopes = tf.norm(tf.reshape(slopes, [self.case.batch_size, -1]), axis=1)
         penalty = self.case.penalty * tf.reduce_mean((slopes - 1.0) ** 2)
         return tf.reduce_mean(d(fake, training=True) - d(real, training=True)) + penalty
 
@@ -146,7 +147,7 @@ def by_hand(case: Case, steps: int) -> Callable[[], Any]:
     images = case.images(steps)
     data = tf.data.Dataset.from_tensor_slices(images).shuffle(len(images)).batch(size, True)
     data = data.map(lambda x: tf.cast(x, tf.float32) / 255.0).prefetch(2)
-    return lambda: model.fit(data, verbose=0)
+    return lambda: model.fit(data, shuffle=False, verbose=0)
 
 
 def in_torch(case: Case, steps: int) -> Callable[[], Any]:
