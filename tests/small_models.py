@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfgen.core.model import GenerativeModel
 from tfgen.core.update import Terms
-from tfgen.latent import GLO, IMLE
+from tfgen.latent import GLO, IMLE, RowAdam
 from tfgen.losses import SquaredError
 from tfgen.networks import MLP
 
@@ -30,6 +30,19 @@ def small_glo(num_examples: int = 16, **kwargs: Any) -> GLO:
     generator = MLP((4, 4, 1), (8,), output_activation="sigmoid")
     defaults = {"latent_dim": 3, "loss": SquaredError(), "encode_steps": 5, "encode_restarts": 2}
     return GLO(generator, num_examples, **(defaults | kwargs))
+
+
+def compiled_glo(**kwargs: Any) -> GLO:
+    """Returns the same, compiled to learn fast."""
+    model = small_glo(**kwargs)
+    model.compile(generator_optimizer=keras.optimizers.Adam(0.03), latents_optimizer=RowAdam(0.1))
+    return model
+
+
+def images_of(model: GLO, count: int = 6) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns images that the generator can make, and their latents."""
+    z = model.space(np.random.default_rng(3).normal(size=[count, 3]).astype(np.float32))
+    return model.decode(z), z
 
 
 def small_imle(num_examples: int = 16, dim: int = 2, **kwargs: Any) -> IMLE:

@@ -9,6 +9,9 @@ import tensorflow as tf
 
 from tests.small_models import COMPLAINT, blocks
 from tfgen.adversarial import BEGAN, GAN, BiGAN
+from tfgen.callbacks import Checkpoint
+from tfgen.core.not_finite import NonFiniteError
+from tfgen.core.random import row_seeds, step_seed
 from tfgen.core.update import Update
 from tfgen.distributions import StandardNormal, Uniform
 from tfgen.layers import SpectralNormalization
@@ -69,8 +72,8 @@ def values(layer):
     return [weight.numpy().copy() for weight in layer.weights]
 
 
-def recorded(monkeypatch, gan):
-    """Returns a list to which each update adds its name and the examples that D saw as real."""
+def recorded_slices(monkeypatch, gan):
+    """Returns a list that gets the examples of each slice of each batch."""
     seen, slices = [], gan._slices
 
     def watched(x):
@@ -84,7 +87,7 @@ def recorded(monkeypatch, gan):
 
 def test_each_discriminator_step_sees_fresh_examples_and_fresh_noise(monkeypatch):
     gan = small_gan(loss=Wasserstein(), discriminator_steps=4)
-    seen, noise, draw = recorded(monkeypatch, gan), [], gan.prior.draw
+    seen, noise, draw = recorded_slices(monkeypatch, gan), [], gan.prior.draw
 
     def watched(num_rows, seed):
         noise.append(draw(num_rows, seed).numpy())
@@ -108,7 +111,7 @@ def test_a_step_by_hand():
     gan = small_gan(loss=NonSaturating())
     d, g = gan.discriminator, gan.generator
     x = batch()
-    seeds = tf.unstack(tf.random.split(step_seed(gan), 2, alg="philox"))
+    seeds = tf.unstack(tf.random.split(step_seed(gan.seed, gan.step.value), 2, alg="philox"))
     z_d = gan.prior.draw(8, tf.random.split(seeds[0], 4, alg="philox")[0])
     z_g = gan.prior.draw(8, tf.random.split(seeds[1], 3, alg="philox")[0])
     by_hand = small_gan()
@@ -128,12 +131,6 @@ def test_a_step_by_hand():
     for ours, theirs in ((d, d2), (g, g2)):
         for a, b in zip(values(ours), values(theirs), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
-
-
-def step_seed(gan):
-    from tfgen.core.random import step_seed
-
-    return step_seed(gan.seed, gan.step.value)
 
 
 def values_of(layer):
@@ -243,12 +240,6 @@ def test_labels_are_drawn_when_they_are_not_given():
     np.testing.assert_allclose(gan.sample(64, 1, np.full(64, 3)), by_class[3], rtol=1e-5, atol=1e-6)
 
 
-def row_seeds(count, seed):
-    from tfgen.core.random import row_seeds
-
-    return row_seeds(count, seed)
-
-
 # What is refused.
 
 
@@ -344,9 +335,6 @@ def test_logits_of_unequal_shape():
 
 @pytest.mark.parametrize("which", ["discriminator", "generator"])
 def test_a_loss_that_is_not_finite_is_named_and_the_last_checkpoint_stays(tmp_path, which):
-    from tfgen.callbacks import Checkpoint
-    from tfgen.core.not_finite import NonFiniteError
-
     class _Broken(Wasserstein):
         def discriminator(self, real, fake):
             return super().discriminator(real, fake) / broken["discriminator"]

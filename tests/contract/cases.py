@@ -19,6 +19,7 @@ from tfgen.core.examples import Batch, Examples
 from tfgen.core.model import GenerativeModel
 
 NUM_EXAMPLES = 24
+ENCODE = {"encode_steps": 5, "encode_restarts": 2}
 BATCH_SIZE = 8
 
 
@@ -236,6 +237,7 @@ def _gan(exact: bool = False) -> adversarial.GAN:
         networks.InfoGANDiscriminator(16, (4, 8), batch_norm=not exact),
         prior=_noise(4, exact),
         ema_decay=0.9,
+        **ENCODE,
         seed=3,
     )
 
@@ -253,6 +255,7 @@ def _gan_critic(exact: bool = False) -> adversarial.GAN:
         discriminator_steps=2,
         weight_clip=losses.WeightClip(0.5),
         augmentation=None if exact else transform,
+        **ENCODE,
     )
 
 
@@ -266,6 +269,7 @@ def _gan_conditional(exact: bool = False) -> adversarial.GAN:
         prior=_noise(4, exact),
         ema_decay=0.5,
         num_classes=3,
+        **ENCODE,
     )
 
 
@@ -275,6 +279,7 @@ def _gan_relativistic(exact: bool = False) -> adversarial.GAN:
         networks.MLP((1,), (16,), activation="leaky_relu"),
         losses.RelativisticAverage(losses.NonSaturating()),
         prior=_noise(3, exact),
+        **ENCODE,
     )
 
 
@@ -286,6 +291,7 @@ def _began(exact: bool = False) -> adversarial.BEGAN:
         balance_rate=0.01,
         prior=_noise(4, exact),
         ema_decay=0.9,
+        **ENCODE,
     )
 
 

@@ -108,7 +108,7 @@ def test_a_step_is_its_updates_and_a_count(case):
         seed = random.step_seed(other_stage.seed, other_stage.step.value)
         terms = joined([apply(other_stage, u) for u in other_stage.updates(batch, seed)])
         for name, value in terms.items():
-            np.testing.assert_allclose(value, logs[name], rtol=1e-5, atol=1e-6)
+            np.testing.assert_allclose(value, logs[name], rtol=1e-6, err_msg=name)
         other_stage.step.assign_add(1)
     for name, value in cases.training_state(case, model).items():
         expected = cases.training_state(case, other)[name]

@@ -1,42 +1,17 @@
 """GLO: what training and encoding do to latents, and what they refuse."""
 
-import gc
-import weakref
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.small_models import COMPLAINT, blocks, small_glo
-from tfgen.core import random
+from tests.small_models import COMPLAINT, blocks, compiled_glo, small_glo
 from tfgen.core.examples import Examples
-from tfgen.core.inversion import invert
 from tfgen.core.paths import linear, spherical
 from tfgen.distributions import Gaussian, GaussianMixture
 from tfgen.latent import GLO, Ball, PrincipalComponents, RowAdam, RowSGD, Sphere
 from tfgen.losses import AbsoluteError, LaplacianPyramid
 from tfgen.networks import MLP
-
-
-def compiled(**kwargs):
-    model = small_glo(**kwargs)
-    model.compile(generator_optimizer=keras.optimizers.Adam(0.03), latents_optimizer=RowAdam(0.1))
-    return model
-
-
-def images_of(model, count=6):
-    """Returns images that the generator can make, and their latents."""
-    z = model.space(np.random.default_rng(3).normal(size=[count, 3]).astype(np.float32))
-    return model.decode(z), z
-
-
-@pytest.fixture(scope="module")
-def trained():
-    keras.utils.set_random_seed(0)
-    model = compiled(encode_steps=100, encode_restarts=3)
-    model.history = model.fit(blocks(), batch_size=8, epochs=40, verbose=0).history["loss"]
-    return model
 
 
 def test_reconstruction_improves(trained):
@@ -73,7 +48,7 @@ def test_latents_stay_in_their_space_after_each_step(space, optimizer):
 
 
 def test_a_step_moves_the_rows_of_its_batch_alone():
-    model = compiled()
+    model = compiled_glo()
     before = model.codes.numpy()
     model.train_step({"x": tf.constant(blocks()[:3]), "index": tf.constant([5, 0, 9])})
     moved = np.any(model.codes.numpy() != before, axis=1)
@@ -81,7 +56,7 @@ def test_a_step_moves_the_rows_of_its_batch_alone():
 
 
 def test_objective_is_the_loss_of_decoded_latents():
-    model = compiled(loss=AbsoluteError())
+    model = compiled_glo(loss=AbsoluteError())
     index = tf.constant([3, 1])
     terms = model.objective({"x": blocks()[:2], "index": index}, tf.constant([0, 0]), True)
     rebuilt = model.generator(tf.gather(model.codes, index))
@@ -101,145 +76,6 @@ def test_latent_noise_is_for_training_and_of_the_seed():
     assert loss(model, 1, True) == loss(model, 1, True) != loss(model, 2, True)
     assert loss(model, 1, False) == loss(quiet, 1, False) == loss(quiet, 1, True)
     assert loss(model, 1, True) != loss(model, 1, False)
-
-
-def test_encode_finds_what_the_generator_makes(trained):
-    x, _ = images_of(trained)
-    encoding = trained.encode(x)
-    spread = AbsoluteError()(x, tf.repeat(tf.reduce_mean(x, 0, keepdims=True), len(x), 0))
-    assert encoding.distance.numpy().max() < 1e-2 * trained.loss(x, 0 * x).numpy().min()
-    assert AbsoluteError()(x, trained.reconstruct(x)).numpy().max() < 0.1 * spread.numpy().max()
-
-
-def test_distance_is_that_of_the_reconstruction(trained):
-    x = tf.constant(np.random.default_rng(0).random((5, 4, 4, 1)), tf.float32)
-    z, distance = trained.encode(x)
-    np.testing.assert_allclose(trained.loss(x, trained.decode(z)), distance, rtol=1e-4)
-    np.testing.assert_allclose(trained.decode(z), trained.reconstruct(x), rtol=1e-5)
-    np.testing.assert_allclose(np.linalg.norm(z, axis=1), 1, rtol=1e-5)
-
-
-def test_encode_keeps_the_best_of_its_starting_points(trained, monkeypatch):
-    steps = 5  # More would lead from all starts to one end.
-    monkeypatch.setattr(trained, "encode_steps", steps)
-    x, _ = images_of(trained)
-    together = trained.encode(x)
-    starts = trained.space(random.normal(random.row_seeds(3, 0), (trained.latent_dim,)))
-    distance = lambda z: trained.loss(x, trained.generator(z))  # noqa: E731
-    alone = [invert(distance, start[tf.newaxis], len(x), steps, trained.space) for start in starts]
-    distances = np.stack([encoding.distance for encoding in alone])
-    assert len(set(distances.argmin(0))) > 1
-    np.testing.assert_allclose(together.distance, distances.min(0), rtol=1e-3)
-    best = np.stack([encoding.z for encoding in alone])[distances.argmin(0), range(len(x))]
-    np.testing.assert_allclose(together.z, best, rtol=1e-3, atol=1e-4)
-
-
-def test_more_steps_come_nearer(trained, monkeypatch):
-    x, _ = images_of(trained)
-    means = []
-    for steps in (1, 8, 100):
-        monkeypatch.setattr(trained, "encode_steps", steps)
-        means.append(trained.encode(x).distance.numpy().mean())
-    assert means[0] > means[1] > means[2]
-
-
-def test_encoding_of_an_image_does_not_depend_on_its_batch(trained):
-    x = np.random.default_rng(1).random((3, 4, 4, 1)).astype(np.float32)
-    together, alone = trained.encode(x), trained.encode(x[1:2])
-    np.testing.assert_allclose(together.z[1], alone.z[0], rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(together.distance[1], alone.distance[0], rtol=1e-4)
-
-
-@pytest.fixture
-def searched(trained, monkeypatch):
-    """How many examples each search of the trained model was given."""
-    search, sizes = trained._search, []
-
-    def watched(x, **kwargs):
-        sizes.append(x.shape[0])
-        return search(x, **kwargs)
-
-    monkeypatch.setattr(trained, "_search", watched)
-    return sizes
-
-
-@pytest.mark.parametrize(
-    "batch_size, sizes",
-    [(1, [1] * 7), (3, [3, 3, 1]), (4, [4, 3]), (6, [6, 1]), (7, [7]), (9, [7])],
-)
-def test_encoding_does_not_depend_on_the_batch_size(trained, searched, batch_size, sizes):
-    x = np.random.default_rng(1).random((7, 4, 4, 1)).astype(np.float32)
-    whole, rebuilt = trained.encode(x), trained.reconstruct(x)
-    searched.clear()
-    in_batches = trained.encode(x, batch_size=batch_size)
-    assert searched == sizes and type(in_batches) is type(whole)
-    np.testing.assert_allclose(in_batches.z, whole.z, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(in_batches.distance, whole.distance, rtol=1e-4)
-    np.testing.assert_allclose(
-        trained.reconstruct(x, batch_size=batch_size), rebuilt, rtol=1e-4, atol=1e-5
-    )
-
-
-def test_many_examples_are_not_encoded_at_once(trained, searched, monkeypatch):
-    monkeypatch.setattr(trained, "encode_steps", 1)
-    assert len(trained.encode(blocks(300)).z) == 300
-    assert searched == [256, 44]
-
-
-@pytest.mark.parametrize("rows", [5, None])
-def test_a_graph_encodes_all_at_once(trained, searched, rows):
-    x = blocks(5)
-    expected = trained.encode(x)
-    searched.clear()
-    spec = [tf.TensorSpec([rows, 4, 4, 1])]
-    graph = tf.function(lambda x: trained.encode(x, batch_size=2), input_signature=spec)
-    for mine, its in zip(graph(x), expected, strict=True):
-        np.testing.assert_allclose(mine, its, rtol=1e-4, atol=1e-5)
-    assert searched == [rows]
-
-
-@pytest.mark.parametrize("batch_size", [0, -1, 2.5, None])
-@pytest.mark.parametrize("verb", ["encode", "reconstruct"])
-def test_bad_batch_size(trained, verb, batch_size):
-    with pytest.raises((TypeError, ValueError), match=f"`batch_size`.*{COMPLAINT[9:]}"):
-        getattr(trained, verb)(blocks(2), batch_size=batch_size)
-
-
-def test_many_models_encode_without_warnings_and_are_let_go(caplog):
-    models = []
-    for _ in range(6):  # TensorFlow warns of five traces of one function.
-        model = small_glo(encode_steps=1, encode_restarts=1)
-        model.encode(blocks(2))
-        models.append(weakref.ref(model))
-    assert not [record for record in caplog.records if "GLO" in record.getMessage()]
-    del model
-    gc.collect()
-    assert not any(model() for model in models)
-
-
-def test_encode_moves_no_variable(trained):
-    before = [variable.numpy() for variable in trained.training_state]
-    trained.encode(blocks(2))
-    for variable, old in zip(trained.training_state, before, strict=True):
-        np.testing.assert_array_equal(variable, old)
-
-
-def test_encode_refuses_what_is_not_finite(trained):
-    with pytest.raises(ValueError, match="Expected `x` to be finite"):
-        trained.encode(np.full([2, 4, 4, 1], np.nan, np.float32))
-
-
-@pytest.mark.parametrize("shape", [(2, 4, 4, 3), (2, 4, 5, 1), (4, 4, 1), (2, 16)])
-def test_encode_refuses_other_shapes(trained, shape):
-    with pytest.raises(ValueError, match=COMPLAINT):
-        trained.encode(tf.zeros(shape))
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.int64, bool])
-def test_encode_refuses_what_are_no_floats(trained, dtype):
-    """Bytes would be taken for numbers up to 255."""
-    with pytest.raises(TypeError, match=COMPLAINT):
-        trained.encode(np.ones([2, 4, 4, 1], dtype))
 
 
 @pytest.mark.parametrize("path", [linear, spherical])
@@ -327,7 +163,7 @@ def loaded(model, path):
 )
 def test_samples_during_training_are_of_the_latents_as_they_are(draw, tmp_path):
     watch = During(lambda model: draw(model, tmp_path / "model.keras"))
-    model = compiled()
+    model = compiled_glo()
     model.fit(blocks(), batch_size=8, epochs=2, verbose=0, callbacks=[watch])
     assert len(watch.seen) == 4
     np.testing.assert_allclose(watch.seen, watch.expected, rtol=1e-5)
@@ -344,7 +180,7 @@ def test_the_density_is_fitted_when_it_must_be_and_no_more(monkeypatch):
             for _ in range(3 * (epoch % 2)):
                 self.model.sample(2)
 
-    model = compiled()
+    model = compiled_glo()
     model.fit(blocks(), batch_size=8, epochs=5, verbose=0, callbacks=[Samples()])
     assert len(fits) == 2 + 1  # Two of the epochs, and the end.
     model.step.assign_add(1)
@@ -356,7 +192,7 @@ def test_sampling_changes_nothing_of_training(tmp_path):
     states = []
     for callbacks in ([], [During(lambda model: model.sample(2))]):
         keras.utils.set_random_seed(0)
-        model = compiled()
+        model = compiled_glo()
         model.fit(blocks(), batch_size=8, epochs=3, verbose=0, callbacks=callbacks)
         states.append([variable.numpy() for variable in model.training_state])
     for quiet, sampled in zip(*states, strict=True):
@@ -364,7 +200,7 @@ def test_sampling_changes_nothing_of_training(tmp_path):
 
 
 def test_another_density_takes_the_place_of_the_first():
-    model = compiled()
+    model = compiled_glo()
     model.fit(blocks(), batch_size=8, epochs=1, verbose=0)
     before, weights = model.sample(4, seed=0), len(model.weights)
     mixture = GaussianMixture(3, num_components=2)
@@ -373,11 +209,13 @@ def test_another_density_takes_the_place_of_the_first():
     assert not np.allclose(model.sample(4, seed=0), before)
     # The weights of the first are counted no more: checkpoints would not fit else.
     assert len(model.weights) == weights - 2 + 3
-    assert len(model.training_state) == len(compiled(prior=GaussianMixture(3, 2)).training_state)
+    assert len(model.training_state) == len(
+        compiled_glo(prior=GaussianMixture(3, 2)).training_state
+    )
 
 
 def test_the_density_is_fitted_again_on_request():
-    model = compiled()
+    model = compiled_glo()
     model.latents.assign(np.random.default_rng(0).normal(size=(16, 3)))
     model.fit_prior()
     np.testing.assert_allclose(model.prior.mean.numpy(), model.codes.numpy().mean(0), atol=1e-6)
@@ -404,7 +242,7 @@ def dataset(x=None, index=None, **others):
 
 
 def test_a_dataset_with_indices_is_enough():
-    model, twin = compiled(), compiled()
+    model, twin = compiled_glo(), compiled_glo()
     twin.set_weights(model.get_weights())
     model.fit(dataset(label=np.zeros(16)), epochs=2, verbose=0)
     for _ in range(2):
@@ -432,7 +270,7 @@ BAD_DATA = {
 
 @pytest.mark.parametrize("data", BAD_DATA.values(), ids=BAD_DATA)
 def test_bad_data(data):
-    model = compiled()
+    model = compiled_glo()
     before = model.codes.numpy()
     with pytest.raises((TypeError, ValueError), match=COMPLAINT):
         model.fit(data, verbose=0)
@@ -442,7 +280,7 @@ def test_bad_data(data):
 
 def test_unseen_images_have_no_row_to_be_validated_with():
     """The loss of other images with the latents of these would mean nothing."""
-    model, others = compiled(), Examples(blocks(8), batch_size=4)
+    model, others = compiled_glo(), Examples(blocks(8), batch_size=4)
     with pytest.raises(ValueError, match=COMPLAINT):
         model.fit(blocks(), batch_size=4, validation_data=others, verbose=0)
     with pytest.raises(ValueError, match=COMPLAINT):
@@ -452,12 +290,12 @@ def test_unseen_images_have_no_row_to_be_validated_with():
 
 def test_the_error_names_the_missing_index():
     with pytest.raises(ValueError, match=r"Expected .*'index' .*Received: \['x'\]"):
-        compiled().fit(BAD_DATA["no index"])
+        compiled_glo().fit(BAD_DATA["no index"])
 
 
 def test_initial_codes_need_all_examples():
     with pytest.raises(ValueError, match="`initial_codes`"):
-        compiled(initial_codes=PrincipalComponents()).fit(dataset())
+        compiled_glo(initial_codes=PrincipalComponents()).fit(dataset())
 
 
 def test_initial_codes_of_too_few_numbers():
@@ -466,7 +304,7 @@ def test_initial_codes_of_too_few_numbers():
 
 
 def test_index_outside_the_table_names_the_range():
-    model = compiled()
+    model = compiled_glo()
     before = model.codes.numpy()
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"\[0, 16\)..*13.*to.*16"):
         model.fit(dataset(index=np.arange(16) + 1).skip(3), verbose=0)

@@ -1,7 +1,7 @@
 """What all adversarial models share: a generator of noise, its average, labels and checks."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
 from typing import Any
 
@@ -18,7 +18,7 @@ from tfgen.core.model import GenerativeModel
 from tfgen.core.update import Terms
 from tfgen.core.variables import move_average
 from tfgen.distributions import StandardNormal
-from tfgen.losses import AbsoluteError
+from tfgen.losses import AbsoluteError, AdversarialLoss, LeastSquares, Penalty
 from tfgen.losses.reconstruction import ReconstructionLoss
 
 
@@ -266,33 +266,32 @@ def _copied(layer: keras.layers.Layer) -> keras.layers.Layer:
     return copy
 
 
-def warn_of_sigmoid(discriminator: keras.layers.Layer, loss: object) -> None:
-    """Warns when a discriminator ends in a sigmoid, while its loss is of raw logits."""
-    *_, last = leaves(discriminator)
-    if getattr(last, "activation", None) is keras.activations.sigmoid:
+def warn_of_misfits(
+    discriminator: keras.layers.Layer, loss: AdversarialLoss, penalties: Sequence[Penalty]
+) -> None:
+    """Warns of a sigmoid that ends a discriminator of logits, and of penalties it cannot meet."""
+    layers = list(leaves(discriminator))
+    ends_in_sigmoid = getattr(layers[-1], "activation", None) is keras.activations.sigmoid
+    if ends_in_sigmoid and not isinstance(loss, LeastSquares):
         warnings.warn(
-            f"Layer {last.name!r}, the discriminator's last, is a sigmoid, but "
+            f"Layer {layers[-1].name!r}, the discriminator's last, is a sigmoid, but "
             f"{type(loss).__name__} is a loss of raw logits. Let it end in a linear layer.",
+            stacklevel=3,
+        )
+    norms = [x.name for x in layers if isinstance(x, keras.layers.BatchNormalization)]
+    bounding = [type(penalty).__name__ for penalty in penalties if penalty.bounds_slopes]
+    if norms and bounding:
+        warnings.warn(
+            f"{bounding[0]} bounds the critic's slope at each example, but layer {norms[0]!r} "
+            "makes it depend on the whole batch. Use a critic without batch normalisation "
+            "(Gulrajani et al., 2017).",
             stacklevel=3,
         )
 
 
-def warn_of_batch_norm(discriminator: keras.layers.Layer, penalty: object) -> None:
-    """Warns when a penalty on each example's slope meets batch normalisation."""
-    for layer in leaves(discriminator):
-        if isinstance(layer, keras.layers.BatchNormalization):
-            warnings.warn(
-                f"{type(penalty).__name__} bounds the critic's slope at each example, but layer "
-                f"{layer.name!r} makes it depend on the whole batch. Use a critic without batch "
-                "normalisation (Gulrajani et al., 2017).",
-                stacklevel=3,
-            )
-            return
-
-
 def leaves(network: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
     """Yields the layers of a network that hold no others, in the order they were made."""
-    inner = [layer for layer in network._flatten_layers(include_self=False, recursive=False)]
+    inner = list(network._flatten_layers(include_self=False, recursive=False))
     if not inner:
         yield network
     for layer in inner:

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from tfgen.adversarial.base import AdversarialModel, build
-from tfgen.core.checks import check_positive, expected
+from tfgen.core.checks import check_integer, check_positive, expected
 from tfgen.core.config import register
 from tfgen.core.examples import Batch
 from tfgen.core.inversion import Encoding
@@ -32,6 +32,7 @@ class BEGAN(AdversarialModel):
         loss: `loss(x, reconstruction) -> [batch]`; `AbsoluteError()` unless given.
         prior: of z; `tfgen.distributions.StandardNormal(64)` unless given.
         ema_decay: of the average of the generator that samples, in [0, 1); none unless given.
+        encode_steps, encode_restarts: how `encode` optimises: Adam steps, and starting points.
         seed, name: as for every model.
 
     Logs `discriminator` and `generator`, their losses; `discriminator_real` and
@@ -51,6 +52,8 @@ class BEGAN(AdversarialModel):
         loss: object = None,
         prior: keras.layers.Layer | None = None,
         ema_decay: float | None = None,
+        encode_steps: int = 200,
+        encode_restarts: int = 4,
         seed: int = 0,
         name: str | None = None,
     ) -> None:
@@ -60,6 +63,10 @@ class BEGAN(AdversarialModel):
             raise ValueError(expected("`diversity` in (0, 1]", diversity))
         self.diversity = diversity
         self.balance_rate = balance_rate
+        check_integer("encode_steps", encode_steps)
+        check_integer("encode_restarts", encode_restarts)
+        self.encode_steps = encode_steps
+        self.encode_restarts = encode_restarts
         self.loss = loss or AbsoluteError()
         shape = (None, *self.event_shape)
         build(discriminator, shape)
@@ -73,8 +80,9 @@ class BEGAN(AdversarialModel):
         )
 
     def encode(self, x: tf.Tensor, condition: tf.Tensor | None = None) -> Encoding:
-        """Finds latents of examples by optimising them, as `invert` does with its defaults."""
-        return self.invert(x, condition)
+        """Finds latents of examples by optimising them; see `invert`."""
+        steps, restarts = self.encode_steps, self.encode_restarts
+        return self.invert(x, condition, num_steps=steps, num_restarts=restarts)
 
     def reconstruct(self, x: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
         """Returns the decoded latents that `encode` finds for examples [batch, *event]."""

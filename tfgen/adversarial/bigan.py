@@ -1,17 +1,16 @@
 """Bidirectional GAN: an encoder learned beside the generator, by one discriminator of pairs."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 import tensorflow as tf
 
-from tfgen.adversarial.base import AdversarialModel, build, warn_of_batch_norm, warn_of_sigmoid
+from tfgen.adversarial.base import AdversarialModel, build, warn_of_misfits
 from tfgen.core.checks import check_unconditional, expected
 from tfgen.core.config import register
 from tfgen.core.examples import Batch
 from tfgen.core.update import Terms, Update
-from tfgen.losses import Critic, LeastSquares, NonSaturating
+from tfgen.losses import AdversarialLoss, Critic, NonSaturating, Penalty
 
 
 @register
@@ -48,8 +47,8 @@ class BiGAN(AdversarialModel):
         generator: keras.layers.Layer,
         encoder: keras.layers.Layer,
         discriminator: keras.layers.Layer,
-        loss: Any = None,
-        penalties: Sequence[Any] = (),
+        loss: AdversarialLoss | None = None,
+        penalties: Sequence[Penalty] = (),
         prior: keras.layers.Layer | None = None,
         ema_decay: float | None = None,
         seed: int = 0,
@@ -65,11 +64,7 @@ class BiGAN(AdversarialModel):
         if made != (self.latent_dim,):
             raise ValueError(expected(f"an encoder to latents of shape ({self.latent_dim},)", made))
         build(discriminator, (examples, latents))
-        if not isinstance(self.loss, LeastSquares):
-            warn_of_sigmoid(discriminator, self.loss)
-        for penalty in self.penalties:
-            if getattr(penalty, "bounds_slopes", False):
-                warn_of_batch_norm(discriminator, penalty)
+        warn_of_misfits(discriminator, self.loss, self.penalties)
 
     def updates(self, x: Batch, seed: tf.Tensor, training: bool = True) -> list[Update]:
         """Returns the update of the discriminator, then that of the generator and the encoder."""

@@ -2,24 +2,18 @@
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import keras
 import tensorflow as tf
 
-from tfgen.adversarial.base import (
-    AdversarialModel,
-    build,
-    warn_of_batch_norm,
-    warn_of_sigmoid,
-)
+from tfgen.adversarial.base import AdversarialModel, build, warn_of_misfits
 from tfgen.core.checks import check_integer, expected
 from tfgen.core.config import register
 from tfgen.core.examples import Batch, Examples
 from tfgen.core.inversion import Encoding
 from tfgen.core.update import Terms, Update
 from tfgen.core.variables import assign_each
-from tfgen.losses import Critic, LeastSquares, NonSaturating
+from tfgen.losses import AdversarialLoss, Critic, NonSaturating, Penalty
 
 
 @register
@@ -52,6 +46,7 @@ class GAN(AdversarialModel):
             real and generated examples alike, e.g. `tfgen.layers.DiffAugment()`.
         ema_decay: of the average of the generator that samples, in [0, 1); none unless given.
         num_classes: of the labels of a conditional model; unconditional unless given.
+        encode_steps, encode_restarts: how `encode` optimises: Adam steps, and starting points.
         seed, name: as for every model.
 
     Logs `discriminator` and `generator`, their losses (that of D with its penalties), and each
@@ -75,34 +70,37 @@ class GAN(AdversarialModel):
         self,
         generator: keras.layers.Layer,
         discriminator: keras.layers.Layer,
-        loss: Any = None,
-        penalties: Sequence[Any] = (),
+        loss: AdversarialLoss | None = None,
+        penalties: Sequence[Penalty] = (),
         prior: keras.layers.Layer | None = None,
         discriminator_steps: int = 1,
         weight_clip: Callable[[tf.Tensor], tf.Tensor] | None = None,
         augmentation: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
         ema_decay: float | None = None,
         num_classes: int | None = None,
+        encode_steps: int = 200,
+        encode_restarts: int = 4,
         seed: int = 0,
         name: str | None = None,
     ) -> None:
         super().__init__(generator, discriminator, prior, ema_decay, num_classes, seed, name)
         check_integer("discriminator_steps", discriminator_steps)
+        check_integer("encode_steps", encode_steps)
+        check_integer("encode_restarts", encode_restarts)
+        self.encode_steps = encode_steps
+        self.encode_restarts = encode_restarts
         self.loss = loss or NonSaturating()
         self.penalties = tuple(penalties)
         self.discriminator_steps = discriminator_steps
         self.weight_clip = weight_clip
         self.augmentation = augmentation
         build(discriminator, self._with_label_shape((None, *self.event_shape)))
-        if not isinstance(self.loss, LeastSquares):
-            warn_of_sigmoid(discriminator, self.loss)
-        for penalty in self.penalties:
-            if getattr(penalty, "bounds_slopes", False):
-                warn_of_batch_norm(discriminator, penalty)
+        warn_of_misfits(discriminator, self.loss, self.penalties)
 
     def encode(self, x: tf.Tensor, condition: tf.Tensor | None = None) -> Encoding:
-        """Finds latents of examples by optimising them, as `invert` does with its defaults."""
-        return self.invert(x, condition)
+        """Finds latents of examples by optimising them; see `invert`."""
+        steps, restarts = self.encode_steps, self.encode_restarts
+        return self.invert(x, condition, num_steps=steps, num_restarts=restarts)
 
     def reconstruct(self, x: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
         """Returns the decoded latents that `encode` finds for examples [batch, *event]."""

@@ -1,8 +1,8 @@
 """Published GANs by name: each returns a model, compiled with the optimizers of its paper.
 
 The networks are given; `tfgen.networks` has those of the papers. Keyword arguments go on to the
-model. `compile` it again for other optimizers. `REFERENCE_BATCH` examples are what papers give each
-update of the discriminator: the batch size is that times `model.discriminator_steps`.
+model. `compile` it again for other optimizers. Batches are of as many examples as the paper gives
+each update of the discriminator, mostly 64, times `model.discriminator_steps`.
 """
 
 from typing import Any
@@ -25,8 +25,6 @@ from tfgen.losses import (
 )
 
 Layer = keras.layers.Layer
-
-REFERENCE_BATCH = 64
 
 
 def _adam(rate: float, beta_1: float, beta_2: float = 0.999) -> keras.optimizers.Optimizer:

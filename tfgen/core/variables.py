@@ -18,7 +18,6 @@ def assign_each(
         new_value: returns the new value, from the old one and from those of the others.
         *others: for each further argument of `new_value`, one variable for each of `variables`.
     """
-
     rows = [tuple(v.value for v in row) for row in zip(variables, *others, strict=True)]
 
     def assign(variable: tf.Variable, *values: tf.Variable) -> None:
