@@ -29,6 +29,10 @@ flags.register_validator(
 )
 flags.DEFINE_string("inception_weights", None, "The .npz file of the FID network's weights.")
 flags.DEFINE_integer("inception_dimension", 768, "64, 192, 768, 1280 or 2048 features.")
+flags.DEFINE_integer("num_scored", 10_000, "At most so many images on each side of a score.", 10)
+flags.DEFINE_integer(
+    "num_scored_inception", 2_500, "The same for Inception features, which are slow on CPUs.", 10
+)
 
 Scores = dict[str, list[metrics.Score]]
 
@@ -146,24 +150,27 @@ def _has_inception_score(extractor: metrics.FeatureExtractor) -> bool:
     return "inception_score" in FLAGS.scores and hasattr(extractor, "probabilities")
 
 
+def at_most(judge: metrics.FeatureExtractor) -> int:
+    """Returns how many images an extractor may see on each side of a score."""
+    if isinstance(judge, metrics.ClassifierFeatures):
+        return FLAGS.num_scored
+    return min(FLAGS.num_scored, FLAGS.num_scored_inception)
+
+
 def score(
     judges: Sequence[metrics.FeatureExtractor],
     heldout: tfgen.data.Examples,
     generated: dict[str, np.ndarray],
-    num_inception: int,
 ) -> Scores:
-    """Returns the scores of each kind of images against as many held-out ones, by each extractor.
+    """Returns the scores of each kind of images against held-out ones, by each extractor.
 
-    FID comes first; --scores adds others. Extractors other than classifiers see `num_inception`
-    images at most.
+    FID comes first; --scores adds others. There are as many on both sides, unless a kind has fewer.
     """
     scores: Scores = {name: [] for name in generated}
     for judge in judges:
-        count = min(heldout.num_examples, *(len(images) for images in generated.values()))
-        if not isinstance(judge, metrics.ClassifierFeatures):
-            count = min(count, num_inception)
+        count = min(at_most(judge), heldout.num_examples, max(map(len, generated.values())))
         real = judge.extract(heldout.as_float(slice(0, count)))
-        meters = _meters(judge, heldout.split, count)
+        meters = _meters(judge, heldout.split, min(count, *map(len, generated.values())))
         for meter in meters:
             meter.update_real_features(real)
         for name, images in generated.items():
@@ -180,11 +187,11 @@ def score(
 
 
 def _meters(
-    judge: metrics.FeatureExtractor, split: str, count: int
+    judge: metrics.FeatureExtractor, split: str, fewest: int
 ) -> list[metrics.StreamingMetric]:
     made = [metrics.FrechetInceptionDistance(judge, split)]
     if "kid" in FLAGS.scores:
-        size = min(1000, count // 2)
+        size = min(1000, fewest // 2)
         made.append(metrics.KernelInceptionDistance(judge, split, subset_size=size))
     if "precision_recall" in FLAGS.scores:
         made.append(metrics.PrecisionRecall(judge, split))

@@ -10,6 +10,7 @@ serving/1/ under --workdir, prints its scores, and goes on where it stopped when
 from pathlib import Path
 from typing import Any
 
+import gan_models
 import keras
 import numpy as np
 import runner
@@ -19,52 +20,19 @@ from absl import flags
 from history import HistoryFile, training_seconds
 
 import tfgen
-from tfgen import adversarial, distributions, layers, networks
-from tfgen.adversarial import recipes
+from tfgen import adversarial
 from tfgen.core import paths
 
 FLAGS = flags.FLAGS
-
-RECIPES = {
-    "minimax": recipes.minimax_gan,
-    "non_saturating": recipes.non_saturating_gan,
-    "lsgan": recipes.lsgan,
-    "wgan": recipes.wgan,
-    "wgan_gp": recipes.wgan_gp,
-    "dragan": recipes.dragan,
-    "sngan": recipes.sngan,
-    "relativistic": recipes.relativistic,
-    "dcgan": recipes.dcgan,
-    "began": recipes.began,
-    "bigan": recipes.bigan,
-}
-NO_BATCH_NORM = ("wgan_gp", "dragan", "sngan", "began")
-"""Recipes whose discriminators have no batch normalisation."""
 
 runner.define_flags(
     dataset="digits", workdir="runs/gan_digits", epochs=100, batch_size=64, learning_rate=None
 )
 flags.adopt_module_key_flags(runner)
 flags.adopt_module_key_flags(scoring)
-flags.DEFINE_enum(
-    "recipe", "non_saturating", sorted(RECIPES), "The loss and all that goes with it."
-)
-flags.DEFINE_enum(
-    "architecture",
-    None,
-    ["infogan", "dcgan", "resnet"],
-    "Of both networks; dcgan for the recipe of that name, else infogan, unless given.",
-)
-flags.DEFINE_integer("units", 1024, "Of the dense layers of infogan.", 1)
-flags.DEFINE_integer("filters", 64, "Of the narrowest convolution.", 1)
-flags.DEFINE_integer("latent_dim", 64, "Size of the noise.", 1)
-flags.DEFINE_enum("prior", "normal", ["normal", "uniform"], "Of the noise; uniform on [-1, 1].")
-flags.DEFINE_float("ema_decay", 0.999, "Of the average of the generator; 0 for none.", 0.0, 1.0)
-flags.DEFINE_bool("conditional", False, "Give both networks the labels of the data.")
-flags.DEFINE_bool("augment", False, "Show the discriminator augmented images (DiffAugment).")
-flags.DEFINE_integer("num_scored", 10_000, "At most so many images on each side of a score.", 2)
+flags.adopt_module_key_flags(gan_models)
 flags.DEFINE_integer(
-    "num_scored_inception", 2_500, "The same for Inception features, which are slow on CPUs.", 2
+    "evaluate_every", 0, "Log the FID of the first --features each so many epochs; 0 for never.", 0
 )
 
 
@@ -74,7 +42,7 @@ def main(workdir: Path, strategy: tf.distribute.Strategy) -> None:
         train, heldout = runner.load_data()
         ready_extractors = scoring.ready_extractors(train)
         with strategy.scope():
-            gan = make_gan(train)
+            gan = gan_models.make_gan(train)
         # A batch gives each step of the discriminator as many examples as --batch_size says.
         steps = getattr(gan, "discriminator_steps", 1)
         train = train.with_batch_size(FLAGS.batch_size * steps)
@@ -86,6 +54,7 @@ def main(workdir: Path, strategy: tf.distribute.Strategy) -> None:
         train,
         epochs=FLAGS.epochs,
         callbacks=[
+            *evaluation(judges[0], heldout),
             HistoryFile(workdir / "history.csv"),
             tfgen.callbacks.Checkpoint(workdir / "checkpoints"),
             tfgen.callbacks.SampleGrid(workdir / "sheets", every=max(1, FLAGS.epochs // 20)),
@@ -95,7 +64,7 @@ def main(workdir: Path, strategy: tf.distribute.Strategy) -> None:
     if not runner.is_chief():
         return
     images, labels = generate(gan, train, heldout)
-    scores = scoring.score(judges, heldout, images, FLAGS.num_scored_inception)
+    scores = scoring.score(judges, heldout, images)
     scoring.print_table(scores)
     report = scoring.report(scores) | {
         "training_seconds": training_seconds(workdir / "history.csv"),
@@ -106,65 +75,26 @@ def main(workdir: Path, strategy: tf.distribute.Strategy) -> None:
     runner.finish(workdir, gan, report)
 
 
-def make_gan(train: tfgen.data.Examples) -> Any:
-    """Returns the model that the flags describe, compiled."""
-    prior = {"normal": distributions.StandardNormal, "uniform": distributions.Uniform}[FLAGS.prior]
-    options: dict[str, Any] = {"prior": prior(FLAGS.latent_dim), "seed": FLAGS.seed}
-    options["ema_decay"] = FLAGS.ema_decay or None
-    if FLAGS.conditional:
-        if train.num_classes is None:
-            raise ValueError(f"Expected data with labels. Received: {train}")
-        options["num_classes"] = train.num_classes
-    if FLAGS.augment:
-        options["augmentation"] = layers.DiffAugment()
-    gan = RECIPES[FLAGS.recipe](*make_networks(train), **options)
-    if FLAGS.jit_compile is not None or FLAGS.learning_rate is not None:
-        optimizers = {f"{g}_optimizer": getattr(gan, f"{g}_optimizer") for g in gan.groups}
-        for optimizer in optimizers.values():
-            if FLAGS.learning_rate is not None:
-                optimizer.learning_rate = FLAGS.learning_rate
-        gan.compile(jit_compile=FLAGS.jit_compile, **optimizers)
-    return gan
-
-
-def make_networks(train: tfgen.data.Examples) -> list[keras.layers.Layer]:
-    """Returns the networks that the recipe takes, in its order."""
-    shape, recipe = train.event_shape, FLAGS.recipe
-    narrow, wide = FLAGS.filters, 2 * FLAGS.filters
-    norms = {"batch_norm": recipe not in NO_BATCH_NORM, "spectral_norm": recipe == "sngan"}
-    architecture = FLAGS.architecture or ("dcgan" if recipe == "dcgan" else "infogan")
-    if recipe == "began":
-        autoencoder = networks.InfoGANAutoencoder(shape, filters=(narrow, wide))
-        return [networks.InfoGANGenerator(shape, FLAGS.units, (wide, narrow)), autoencoder]
-    if recipe == "bigan":
-        maps = (narrow, wide)
-        return [
-            networks.InfoGANGenerator(shape, FLAGS.units, (wide, narrow)),
-            networks.InfoGANEncoder(FLAGS.latent_dim, FLAGS.units, maps, batch_norm=True),
-            networks.JointDiscriminator(maps, hidden_units=(FLAGS.units,)),
-        ]
-    if architecture == "dcgan":
-        generator = networks.DCGANGenerator(shape, narrow)
-        discriminator = networks.DCGANDiscriminator(shape, narrow, **norms)
-    elif architecture == "resnet":
-        generator = networks.ResNetGenerator(shape, 4 * narrow)
-        discriminator = networks.ResNetDiscriminator(wide, spectral_norm=norms["spectral_norm"])
-    else:
-        generator = networks.InfoGANGenerator(shape, FLAGS.units, (wide, narrow))
-        discriminator = networks.InfoGANDiscriminator(FLAGS.units, (narrow, wide), **norms)
-    if FLAGS.conditional:
-        generator = networks.ConditionalGenerator(generator, train.num_classes)
-        discriminator = networks.ProjectionDiscriminator(
-            discriminator, train.num_classes, spectral_norm=norms["spectral_norm"]
-        )
-    return [generator, discriminator]
+def evaluation(
+    judge: tfgen.metrics.FeatureExtractor, heldout: tfgen.data.Examples
+) -> list[tfgen.callbacks.Evaluate]:
+    """Returns the callback that --evaluate_every asks for, if it does."""
+    if not FLAGS.evaluate_every:
+        return []
+    fid = tfgen.metrics.FrechetInceptionDistance(judge, heldout.split)
+    count = min(scoring.at_most(judge), heldout.num_examples)
+    fid.update_real(heldout.as_float(slice(0, count)))
+    return [tfgen.callbacks.Evaluate({"fid": fid}, count, FLAGS.evaluate_every, FLAGS.seed)]
 
 
 def generate(
     gan: Any, train: tfgen.data.Examples, heldout: tfgen.data.Examples
 ) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
-    """Returns as many images of each kind as there are held-out ones, and the labels asked for."""
-    count = min(FLAGS.num_scored, heldout.num_examples, train.num_examples)
+    """Returns as many images of each kind as there are held-out ones, and the labels asked for.
+
+    Of training images there may be fewer.
+    """
+    count = min(FLAGS.num_scored, heldout.num_examples)
     seeds = tfgen.core.random.row_seeds(count, FLAGS.seed)
     chosen = np.sort(np.random.default_rng(FLAGS.seed).permutation(train.num_examples)[:count])
     labels = np.arange(count) % gan.num_classes if FLAGS.conditional else None

@@ -72,10 +72,6 @@ flags.DEFINE_float("imle_beta_1", 0.9, "Of IMLE's Adam.", 0.0, 1.0)
 flags.DEFINE_float("imle_weight_decay", 0.0, "Of IMLE's Adam.", 0.0)
 flags.DEFINE_integer("pixel_imle_epochs", 0, "Also train IMLE on pixels, to compare.", 0)
 flags.DEFINE_integer("mixture_components", 20, "Of the Gaussian mixture over GLO's latents.", 1)
-flags.DEFINE_integer("num_scored", 10_000, "At most so many images on each side of a score.", 10)
-flags.DEFINE_integer(
-    "num_scored_inception", 2_500, "The same for Inception features, which are slow on CPUs.", 10
-)
 
 FEWEST_IMAGES = 12  # Held-out ones are drawn, and a component of the mixture needs ten latents.
 
@@ -115,7 +111,7 @@ def main(workdir: Path, strategy: tf.distribute.Strategy) -> None:
     if not runner.is_chief():
         return
     images = generate(glann, pixel_imle, train, heldout)
-    scores = scoring.score(judges, heldout, images, FLAGS.num_scored_inception)
+    scores = scoring.score(judges, heldout, images)
     scoring.print_table(scores)
     seconds = training_seconds(workdir / "history.csv")
     print("seconds of training: " + ", ".join(f"{k} {v:.0f}" for k, v in seconds.items()))

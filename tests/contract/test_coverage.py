@@ -25,6 +25,7 @@ MACHINERY = {
     "tfgen.losses.critic.Critic": "what penalties see of a network; test_adversarial_losses.py",
     "tfgen.data.sources.Request": "a record",
     "tfgen.data.sources.Source": "a record",
+    "tfgen.callbacks.evaluate.Evaluate": "a callback; not saved with a model",
     "tfgen.callbacks.reset.ResetOptimizers": "a callback; not saved with a model",
     "tfgen.callbacks.sample_grid.SampleGrid": "a callback; not saved with a model",
     "tfgen.core.inversion.Encoding": "a named tuple",

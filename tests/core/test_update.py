@@ -110,6 +110,32 @@ def test_each_optimizer_gets_the_gradient_that_its_loss_scale_expects(scales):
     np.testing.assert_allclose(table.codes.numpy()[:, 0], [1, 0, 3, 0], atol=1e-6)
 
 
+@pytest.mark.parametrize("jit_compile, fused", [(None, True), (False, False)])
+def test_steps_of_many_weights_are_compiled_unless_that_is_refused(monkeypatch, jit_compile, fused):
+    def trained():
+        keras.utils.set_random_seed(0)
+        model = small_glo()
+        model.compile(jit_compile=jit_compile)
+        x = np.random.default_rng(0).random((4, 4, 4, 1)).astype(np.float32)
+        batch = {"x": tf.constant(x), "index": tf.range(4)}
+        step = tf.function(model.train_step, autograph=False).get_concrete_function(batch)
+        for _ in range(3):
+            step(batch)
+        compiled = [op for op in step.graph.get_operations() if is_compiled(op)]
+        return len(compiled), model.get_weights()
+
+    def is_compiled(op):
+        return "_XlaMustCompile" in op.node_def.attr and op.get_attr("_XlaMustCompile")
+
+    count, expected = trained()
+    assert count == 0
+    monkeypatch.setattr("tfgen.core.update.FUSED_FROM", 1)
+    count, found = trained()
+    assert bool(count) == fused
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
 @pytest.fixture
 def float16():
     before = keras.config.dtype_policy()

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from absl import flags as absl_flags
+from absl.testing import flagsaver
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "train_gan.py"
 SMALL = [
@@ -43,7 +45,15 @@ def run(workdir, *flags):
 @pytest.mark.parametrize(
     "flags",
     [
-        ["--recipe=wgan_gp", "--augment", "--prior=uniform"],
+        [
+            "--recipe=gan",
+            "--loss=hellinger",
+            "--penalties=gradient_penalty,r1:5,r2:5,dragan,consistency:0.1,orthogonal",
+            "--lazy=2",
+            "--augment",
+            "--prior=uniform",
+            "--evaluate_every=2",
+        ],
         ["--recipe=sngan", "--conditional"],
         ["--recipe=bigan", "--ema_decay=0"],
         ["--recipe=began"],
@@ -59,6 +69,29 @@ def test_recipes(tmp_path, flags):
     assert ("gan_without_ema" in report["fid"]) == ("--ema_decay=0" not in flags)
     assert ("classified_as_asked" in report) == ("--conditional" in flags)
     assert "through the C++ loader" in done.stdout
+    history = (tmp_path / "run" / "history.csv").read_text()
+    terms = [row.split(",")[2] for row in history.splitlines()]
+    assert terms.count("fid") == (1 if "--evaluate_every=2" in flags else 0)
+    assert ("discriminator_r2" in terms) == ("--lazy=2" in flags)
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (["--loss=hinge"], "--loss goes with --recipe=gan"),
+        (["--recipe=gan"], "--recipe=gan needs it"),
+        (["--penalties=r3"], "gradient_penalty"),
+        (["--penalties=r1:-1"], "Expected"),
+        (["--recipe=began", "--penalties=r1"], "began takes no"),
+    ],
+)
+def test_flags_that_cannot_be_are_refused(monkeypatch, flags, message):
+    monkeypatch.syspath_prepend(SCRIPT.parent)
+    import gan_models
+
+    with flagsaver.flagsaver(), pytest.raises(absl_flags.IllegalFlagValueError) as refusal:
+        gan_models.FLAGS(["train_gan.py", *flags])
+    assert message in str(refusal.value)
 
 
 def test_what_cannot_be_trained_leaves_the_directory_alone(tmp_path):

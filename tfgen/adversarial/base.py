@@ -59,8 +59,12 @@ class AdversarialModel(GenerativeModel):
         self.ema_decay = ema_decay
         self.num_classes = num_classes
         build(generator, self._with_label_shape((None, self.latent_dim)))
-        self.ema_generator = None if ema_decay is None else _copied(generator)
+        self.ema_generator = self._average_of(generator)
         self.built = True
+
+    def _average_of(self, network: keras.layers.Layer) -> keras.layers.Layer | None:
+        """Returns where the average of a network is kept, if it is."""
+        return None if self.ema_decay is None else _copied(network)
 
     def _with_label_shape(self, shape: tuple) -> Any:
         return shape if self.num_classes is None else (shape, (None,))
@@ -189,12 +193,18 @@ class AdversarialModel(GenerativeModel):
         """Returns latents for one step of training, [num_rows, latent_dim]."""
         return self.prior.draw(num_rows, seed)
 
+    @property
+    def averages(self) -> list[tuple[keras.layers.Layer | None, keras.layers.Layer]]:
+        """The average of each network that has one, and the network."""
+        return [(self.ema_generator, self.generator)]
+
     def move_ema(self, terms: Terms) -> None:
-        """Moves the average of the generator, if there is one, after a step of the generator."""
-        if self.ema_generator is not None:
+        """Moves the averages, if there are any, after a step of the generator."""
+        if self.ema_decay is not None:
             t = tf.cast(self.step.value, tf.float32)
             decay = tf.minimum(self.ema_decay, (1.0 + t) / (10.0 + t))
-            move_average(self.ema_generator, self.generator, decay)
+            for average, network in self.averages:
+                move_average(average, network, decay)
 
     def check_data(self, spec: Batch, examples: Examples | None) -> None:
         """Raises unless the data are such as the generator makes, with labels if it needs them."""

@@ -31,7 +31,8 @@ class BiGAN(AdversarialModel):
         penalties: of `tfgen.losses`, added to the discriminator's loss; slopes are those over both
             parts of a pair.
         prior: of z; `tfgen.distributions.StandardNormal(64)` unless given.
-        ema_decay: of the average of the generator that samples, in [0, 1); none unless given.
+        ema_decay: of the averages of the generator that samples and of the encoder that encodes, in
+            [0, 1); none unless given.
         seed, name: as for every model.
 
     Logs `discriminator` and `generator`, the losses; the second is that of G and E together.
@@ -60,11 +61,17 @@ class BiGAN(AdversarialModel):
         self.penalties = tuple(penalties)
         examples, latents = (None, *self.event_shape), (None, self.latent_dim)
         build(encoder, examples)
+        self.ema_encoder = self._average_of(encoder)
         made = tuple(encoder.compute_output_shape(examples)[1:])
         if made != (self.latent_dim,):
             raise ValueError(expected(f"an encoder to latents of shape ({self.latent_dim},)", made))
         build(discriminator, (examples, latents))
         warn_of_misfits(discriminator, self.loss, self.penalties)
+
+    @property
+    def averages(self) -> list[tuple[keras.layers.Layer | None, keras.layers.Layer]]:
+        """The averages of the generator and of the encoder, each with its network."""
+        return [*super().averages, (self.ema_encoder, self.encoder)]
 
     def updates(self, x: Batch, seed: tf.Tensor, training: bool = True) -> list[Update]:
         """Returns the update of the discriminator, then that of the generator and the encoder."""
@@ -99,7 +106,8 @@ class BiGAN(AdversarialModel):
     def encode(self, x: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
         """Returns the latents E(x), [batch, latent_dim], of examples [batch, *event]."""
         check_unconditional(condition)
-        return self.encoder(x, training=False)
+        encoder = self.encoder if self.ema_encoder is None else self.ema_encoder
+        return encoder(x, training=False)
 
     def reconstruct(self, x: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
         """Returns G(E(x)), [batch, *event]."""

@@ -1,7 +1,16 @@
 """Callbacks for `model.fit`."""
 
+from tfgen.callbacks.evaluate import Evaluate
 from tfgen.callbacks.reset import ResetOptimizers
 from tfgen.callbacks.sample_grid import SampleGrid, image_grid, write_png
 from tfgen.core.checkpoint import Checkpoint, drop_latest
 
-__all__ = ["Checkpoint", "ResetOptimizers", "SampleGrid", "drop_latest", "image_grid", "write_png"]
+__all__ = [
+    "Checkpoint",
+    "Evaluate",
+    "ResetOptimizers",
+    "SampleGrid",
+    "drop_latest",
+    "image_grid",
+    "write_png",
+]

@@ -111,7 +111,8 @@ class GenerativeModel(Capabilities, Configurable, keras.Model):
 
         Args:
             jit_compile: whether XLA compiles the training step; None takes the class's default,
-                which is what was measured to be faster.
+                which is what was measured to be faster, and has XLA compile at least the steps of
+                optimizers with a million weights or more; False has it compile nothing.
             run_eagerly: whether the step runs eagerly, to debug it.
             steps_per_execution: how many batches one call of the compiled function trains on.
             **optimizers: `g_optimizer=` for each group g in `groups`, a Keras optimizer or its
@@ -123,6 +124,7 @@ class GenerativeModel(Capabilities, Configurable, keras.Model):
         """
         chosen = self._name_optimizers(optimizers)
         jit = self.default_jit_compile if jit_compile is None else jit_compile
+        self._chosen_jit_compile = jit_compile
         optimizers = {group: self._built_optimizer(group, chosen[group]) for group in self.groups}
         super().compile(
             optimizer=None,
@@ -165,8 +167,9 @@ class GenerativeModel(Capabilities, Configurable, keras.Model):
             f"{group}_optimizer": getattr(self, f"{group}_optimizer") for group in self.groups
         }
         arguments = {
-            name: getattr(self, name)
-            for name in ("jit_compile", "run_eagerly", "steps_per_execution")
+            "jit_compile": self._chosen_jit_compile,
+            "run_eagerly": self.run_eagerly,
+            "steps_per_execution": self.steps_per_execution,
         }
         return keras.saving.serialize_keras_object(optimizers | arguments)
 
@@ -211,7 +214,8 @@ class GenerativeModel(Capabilities, Configurable, keras.Model):
     def _apply(self, update: Update) -> Terms:
         groups = [getattr(self, group) for group in update.trains]
         optimizers = [getattr(self, f"{group}_optimizer") for group in update.trains]
-        return apply_update(update, groups, optimizers)
+        fuse = self._chosen_jit_compile is None and not self.jit_compile
+        return apply_update(update, groups, optimizers, fuse)
 
     def call(self, x: Any, training: bool = False) -> Terms:
         """Returns the batch means of the terms of all updates for a data batch."""

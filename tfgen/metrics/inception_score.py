@@ -56,6 +56,8 @@ class InceptionScore(Configurable, StreamingMetric[FeatureStore]):
         ValueError: when `splits` is out of range.
     """
 
+    needs_real = False
+
     def __init__(self, extractor: FeatureExtractor, split: str = "", splits: int = 10) -> None:
         if not hasattr(extractor, "probabilities"):
             raise TypeError(expected("an extractor with `probabilities`", extractor.name))

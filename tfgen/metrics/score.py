@@ -2,7 +2,7 @@
 
 import abc
 import dataclasses
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -132,10 +132,18 @@ class StreamingMetric(abc.ABC, Generic[SideKind]):
         split: which part of the data the real images are, such as "test"; printed with the score.
     """
 
+    needs_real: ClassVar[bool] = True
+    """Whether it compares; a metric that does not looks at generated images alone."""
+
     def __init__(self, extractor: "FeatureExtractor", split: str = "") -> None:
         self.extractor = extractor
         self.split = split
         self.reset()
+
+    @property
+    def num_real(self) -> int:
+        """How many real images it has seen."""
+        return self._real.count
 
     def update_real(self, images: Any) -> None:
         """Takes in real images.
