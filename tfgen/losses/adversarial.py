@@ -8,7 +8,7 @@ over everything but the batch.
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import tensorflow as tf
 
@@ -214,17 +214,21 @@ class FGAN(AdversarialLoss):
         return mean_logits(-self.divergence.activation(fake))
 
 
-def _check_inner(inner: Any) -> None:
-    if not isinstance(inner, AdversarialLoss):
-        raise TypeError(expected("an adversarial loss, e.g. NonSaturating()", repr(inner)))
-    if inner.needs_real:
-        raise ValueError(expected("an `inner` loss that is not relativistic", repr(inner)))
-
-
+@dataclass(frozen=True)
 class _RelativisticLoss(AdversarialLoss):
     """A game over how much more real one example looks than another."""
 
+    inner: AdversarialLoss
+
     needs_real = True
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.inner, AdversarialLoss):
+            what = "an adversarial loss, e.g. NonSaturating()"
+            raise TypeError(expected(what, repr(self.inner)))
+        if self.inner.needs_real:
+            what = "an `inner` loss that is not relativistic"
+            raise ValueError(expected(what, repr(self.inner)))
 
     def generator(self, fake: tf.Tensor, real: tf.Tensor | None = None) -> tf.Tensor:
         """Returns the discriminator's loss with the roles swapped, or minus it, [batch]."""
@@ -253,11 +257,6 @@ class Relativistic(_RelativisticLoss):
         https://arxiv.org/abs/1807.00734.
     """
 
-    inner: AdversarialLoss
-
-    def __post_init__(self) -> None:
-        _check_inner(self.inner)
-
     def discriminator(self, real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
         """Returns inner.discriminator(real - fake, fake - real) / 2, [batch]."""
         real, fake = _pair(real, fake)
@@ -278,11 +277,6 @@ class RelativisticAverage(_RelativisticLoss):
     Reference: Jolicoeur-Martineau, "The Relativistic Discriminator", 2018,
         https://arxiv.org/abs/1807.00734.
     """
-
-    inner: AdversarialLoss
-
-    def __post_init__(self) -> None:
-        _check_inner(self.inner)
 
     def discriminator(self, real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
         """Returns inner.discriminator(real - mean(fake), fake - mean(real)), [batch]."""

@@ -99,6 +99,16 @@ class _ZeroCentered(Penalty):
     def __post_init__(self) -> None:
         check_positive("weight", self.weight)
 
+    @abstractmethod
+    def _points(self, real: Any, fake: Any) -> Any:
+        """Returns the examples at which slopes cost."""
+
+    def __call__(
+        self, critic: Critic, real: Any, fake: Any, seed: tf.Tensor, step: tf.Tensor
+    ) -> tf.Tensor:
+        """Returns the penalty of each example, float32 [batch]."""
+        return self.weight / 2 * squared_slopes(critic, self._points(real, fake))
+
 
 @register
 @dataclass(frozen=True)
@@ -112,30 +122,23 @@ class R1(_ZeroCentered):
         Converge?", 2018, https://arxiv.org/abs/1801.04406, equation 9.
     """
 
-    def __call__(
-        self, critic: Critic, real: Any, fake: Any, seed: tf.Tensor, step: tf.Tensor
-    ) -> tf.Tensor:
-        """Returns the penalty of each real example, float32 [batch]."""
-        return self.weight / 2 * squared_slopes(critic, real)
+    def _points(self, real: Any, fake: Any) -> Any:
+        return real
 
 
 @register
 @dataclass(frozen=True)
 class R2(_ZeroCentered):
-    """weight / 2 * ||grad D(x)||^2 at generated examples.
+    """weight / 2 * ||grad D(x)||^2 at generated examples; as `R1`, of equation 10.
 
     Args:
         weight: gamma, > 0.
 
-    Reference: Mescheder, Geiger and Nowozin, "Which Training Methods for GANs do actually
-        Converge?", 2018, https://arxiv.org/abs/1801.04406, equation 10.
+    Reference: Mescheder, Geiger and Nowozin, 2018, https://arxiv.org/abs/1801.04406, equation 10.
     """
 
-    def __call__(
-        self, critic: Critic, real: Any, fake: Any, seed: tf.Tensor, step: tf.Tensor
-    ) -> tf.Tensor:
-        """Returns the penalty of each generated example, float32 [batch]."""
-        return self.weight / 2 * squared_slopes(critic, fake)
+    def _points(self, real: Any, fake: Any) -> Any:
+        return fake
 
 
 @register
