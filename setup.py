@@ -32,7 +32,7 @@ setup(
         "matplotlib>=3.7",
     ],
     extras_require={
-        "test": ["pytest>=7.4", "ruff>=0.12"],
+        "test": ["pytest>=7.4", "pytest-xdist>=3.6", "ruff>=0.12"],
         "examples": ["tensorboard>=2.18"],
         "faiss": ["faiss-cpu>=1.8"],
         "torch": ["torch>=2.2"],

@@ -37,6 +37,12 @@ RECIPES = {
 NO_BATCH_NORM = ("wgan", "wgan_gp", "dragan", "sngan", "began")
 """Recipes whose discriminators have no batch normalisation."""
 
+NOT_TAKEN = {
+    "began": ("penalties", "augment", "conditional", "architecture"),
+    "bigan": ("augment", "conditional", "architecture"),
+}
+"""Flags that a recipe cannot heed: both have networks of their own."""
+
 LOSSES = {
     "minimax": losses.Minimax(),
     "non_saturating": losses.NonSaturating(),
@@ -89,18 +95,30 @@ flags.DEFINE_float("ema_decay", 0.999, "Of the average of the generator; 0 for n
 flags.DEFINE_bool("conditional", False, "Give both networks the labels of the data.")
 flags.DEFINE_bool("augment", False, "Show the discriminator augmented images (DiffAugment).")
 flags.register_multi_flags_validator(
+    ["penalties", "lazy"],
+    lambda given: given["penalties"] or given["lazy"] == 1,
+    "--lazy goes with --penalties",
+)
+flags.register_multi_flags_validator(
     ["recipe", "loss"],
     lambda given: (given["recipe"] == "gan") == (given["loss"] is not None),
     "--loss goes with --recipe=gan, and --recipe=gan needs it",
 )
 
 
-@flags.multi_flags_validator(["recipe", "penalties"])
-def _check_penalties(given: dict[str, Any]) -> bool:
-    """Raises, when flags are parsed, unless the recipe takes penalties and these can be made."""
-    if given["penalties"] and given["recipe"] == "began":
-        raise flags.ValidationError("began takes no --penalties")
-    for text in given["penalties"]:
+@flags.multi_flags_validator(["recipe", "penalties", "augment", "conditional", "architecture"])
+def _check_recipe(given: dict[str, Any]) -> bool:
+    """Raises, when flags are parsed, if the recipe does not take another flag."""
+    for name in NOT_TAKEN.get(given["recipe"], ()):
+        if given[name]:
+            raise flags.ValidationError(f"{given['recipe']} takes no --{name}")
+    return True
+
+
+@flags.validator("penalties")
+def _check_penalties(texts: list[str]) -> bool:
+    """Raises, when flags are parsed, unless these can be made."""
+    for text in texts:
         if text.partition(":")[0] not in PENALTIES:
             raise flags.ValidationError(f"--penalties has {text!r}; there are {list(PENALTIES)}")
         try:

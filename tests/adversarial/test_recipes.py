@@ -10,17 +10,17 @@ from tfgen.adversarial import recipes
 from tfgen.distributions import StandardNormal
 from tfgen.networks import MLP, JointDiscriminator
 
-# Recipe, loss, steps of D, penalties, optimizer: its kind, rate and first decay.
+# Recipe, loss, steps of D, penalties, optimizer: its kind, rate and decays.
 PAPERS = [
-    ("minimax_gan", losses.Minimax, 1, [], "adam", 2e-4, 0.5),
-    ("non_saturating_gan", losses.NonSaturating, 1, [], "adam", 2e-4, 0.5),
-    ("dcgan", losses.NonSaturating, 1, [], "adam", 2e-4, 0.5),
-    ("lsgan", losses.LeastSquares, 1, [], "adam", 2e-4, 0.5),
-    ("wgan", losses.Wasserstein, 5, [], "rmsprop", 5e-5, None),
-    ("wgan_gp", losses.Wasserstein, 5, [losses.GradientPenalty(10.0)], "adam", 1e-4, 0.0),
-    ("dragan", losses.NonSaturating, 1, [losses.DRAGAN(10.0)], "adam", 1e-4, 0.5),
-    ("sngan", losses.Hinge, 5, [], "adam", 2e-4, 0.0),
-    ("relativistic", losses.RelativisticAverage, 1, [], "adam", 2e-4, 0.5),
+    ("minimax_gan", losses.Minimax, 1, [], "adam", 2e-4, (0.5, 0.999)),
+    ("non_saturating_gan", losses.NonSaturating, 1, [], "adam", 2e-4, (0.5, 0.999)),
+    ("dcgan", losses.NonSaturating, 1, [], "adam", 2e-4, (0.5, 0.999)),
+    ("lsgan", losses.LeastSquares, 1, [], "adam", 2e-4, (0.5, 0.999)),
+    ("wgan", losses.Wasserstein, 5, [], "rmsprop", 5e-5, (None, None)),
+    ("wgan_gp", losses.Wasserstein, 5, [losses.GradientPenalty(10.0)], "adam", 1e-4, (0.0, 0.9)),
+    ("dragan", losses.NonSaturating, 1, [losses.DRAGAN(10.0)], "adam", 1e-4, (0.5, 0.999)),
+    ("sngan", losses.Hinge, 5, [], "adam", 2e-4, (0.0, 0.9)),
+    ("relativistic", losses.RelativisticAverage, 1, [], "adam", 2e-4, (0.5, 0.999)),
 ]
 
 
@@ -28,8 +28,8 @@ def networks():
     return MLP((4, 4, 1), (8,), output_activation="sigmoid"), MLP((1,), (8,))
 
 
-@pytest.mark.parametrize("name, loss, steps, penalties, kind, rate, beta_1", PAPERS)
-def test_gans(name, loss, steps, penalties, kind, rate, beta_1):
+@pytest.mark.parametrize("name, loss, steps, penalties, kind, rate, decays", PAPERS)
+def test_gans(name, loss, steps, penalties, kind, rate, decays):
     gan = getattr(recipes, name)(*networks(), prior=StandardNormal(3))
     assert type(gan.loss) is loss
     assert gan.discriminator_steps == steps
@@ -39,7 +39,7 @@ def test_gans(name, loss, steps, penalties, kind, rate, beta_1):
         config = optimizer.get_config()
         assert type(optimizer).__name__.lower() == kind
         assert config["learning_rate"] == pytest.approx(rate)
-        assert config.get("beta_1") == beta_1
+        assert (config.get("beta_1"), config.get("beta_2")) == decays
     assert gan.generator_optimizer is not gan.discriminator_optimizer
     assert_trains(gan)
 
@@ -73,8 +73,6 @@ def assert_trains(gan: keras.Model) -> None:
     before = [v.numpy() for v in gan.trainable_variables]
     history = gan.fit(blocks(10), batch_size=10, epochs=2, verbose=0).history
     assert all(np.isfinite(values).all() for values in history.values())
-    moved = [
-        not np.array_equal(a, b.numpy())
-        for a, b in zip(before, gan.trainable_variables, strict=True)
-    ]
-    assert sum(moved) >= len(moved) - 1  # The last bias of a critic may cancel.
+    for a, b in zip(before, gan.trainable_variables, strict=True):
+        # The last bias of a critic may cancel.
+        assert b.shape == (1,) or not np.array_equal(a, b.numpy()), b.path

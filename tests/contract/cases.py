@@ -63,8 +63,8 @@ class ModelCase:
         fit: arguments of `fit`.
         falls: whether training on one batch makes the loss fall.
         labels: returns those of the examples, of a conditional model.
-        state: variables, not trained, that any update may move: statistics of a network that
-            another update trains, moving averages.
+        state: variables, not trained, that an update of some groups may move: statistics of a
+            network that another update trains, moving averages.
         unserved: variables that only training needs, and an export leaves out.
         idle: variables whose gradient may be zero, such as the last bias of a critic whose loss is
             linear in its logits.
@@ -77,7 +77,9 @@ class ModelCase:
     fit: dict[str, Any] = field(default_factory=lambda: {"epochs": 2})
     falls: bool = True
     labels: Callable[[], np.ndarray | None] = lambda: None
-    state: Callable[[GenerativeModel], Sequence[keras.Variable]] = lambda model: ()
+    state: Callable[[GenerativeModel, Sequence[str]], Sequence[keras.Variable]] = (
+        lambda model, groups: ()
+    )
     unserved: Callable[[GenerativeModel], Sequence[keras.Variable]] = _tables
     idle: Callable[[GenerativeModel], Sequence[keras.Variable]] = lambda model: ()
 
@@ -310,9 +312,12 @@ def _labels() -> np.ndarray:
     return np.arange(NUM_EXAMPLES) % 3
 
 
-def _not_trained(model: GenerativeModel) -> list[keras.Variable]:
-    """Returns the statistics that any update of an adversarial model may move, and averages."""
-    return model.non_trainable_variables
+def _not_trained(model: GenerativeModel, groups: Sequence[str]) -> list[keras.Variable]:
+    """Returns the statistics of both networks and, for the generator's update, what follows it."""
+    following = [w for average, _ in model.averages if average for w in average.weights]
+    following += [model.balance] if isinstance(model, adversarial.BEGAN) else []
+    ids = () if "generator" in groups else {id(variable) for variable in following}
+    return [v for v in model.non_trainable_variables if id(v) not in ids]
 
 
 def _discriminator(model: GenerativeModel) -> list[keras.Variable]:

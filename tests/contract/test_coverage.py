@@ -16,6 +16,7 @@ BASES = {
     "tfgen.core.capability.Capabilities": "a base of the models: the verbs",
     "tfgen.core.model.GenerativeModel": "the base of the models",
     "tfgen.adversarial.base.AdversarialModel": "a base of models",
+    "tfgen.adversarial.base.EncodedByInversion": "a base of models",
 }
 MACHINERY = {
     "tfgen.core.checkpoint.Checkpoint": "a callback; test_resume.py kills runs that use it",

@@ -64,6 +64,10 @@ def test_replicas_draw_different_noise(results, case):
         assert not np.isclose(*stage["noise"]).any()
 
 
+def test_a_step_that_overflows_on_one_replica_is_skipped_on_all(results):
+    assert results["overflow"] == {"values": [2.0, 2.0], "scale": 0.5}
+
+
 @pytest.mark.parametrize("kind", ["row_sgd", "row_adam"])
 def test_rows_that_several_replicas_hold(results, kind):
     index, rows = results["index"], results["rows"][kind]

@@ -1,5 +1,6 @@
 """Training on one batch makes its loss fall, in every mode that `compile` offers."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -31,6 +32,28 @@ def test_a_step_compiled_by_xla_is_the_same(case):
     states = [cases.training_state(case, model) for model in models]
     for name, value in states[0].items():
         np.testing.assert_allclose(states[1][name], value, rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+@pytest.fixture
+def half_precision():
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    yield
+    keras.config.set_dtype_policy(before)
+
+
+@pytest.mark.parametrize("case", **cases.by_name(cases.MODELS))
+def test_steps_in_half_precision(case, half_precision):
+    """Losses are finite and weights stay in full precision; early steps may be skipped."""
+    model = case.compiled()
+    for _, stage, batch in case.batches(model):
+        before = [v.numpy() for v in stage.trainable_variables]
+        step = tf.function(stage.train_step, autograph=False)
+        logs = [step(batch) for _ in range(5)]
+        assert all(np.isfinite(value).all() for terms in logs for value in terms.values())
+        after = [v.numpy() for v in stage.trainable_variables]
+        assert all(v.dtype == np.float32 and np.isfinite(v).all() for v in after)
+        assert any(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
 
 
 @pytest.mark.parametrize("case", **cases.by_name(cases.MODELS))

@@ -88,7 +88,7 @@ def test_an_update_moves_what_it_trains_and_nothing_else(case):
             for layer in layers_of(group, keras.layers.BatchNormalization)
             for v in layer.non_trainable_variables
         }
-        others = {id(v) for v in (*case.state(stage), *case.idle(stage))}
+        others = {id(v) for v in (*case.state(stage, update.trains), *case.idle(stage))}
         for key, (path, after) in values(model).items():
             moved = not np.array_equal(before[key][1], after)
             assert moved == (key in trained | statistics) or key in others, path

@@ -82,7 +82,11 @@ def test_recipes(tmp_path, flags):
         (["--recipe=gan"], "--recipe=gan needs it"),
         (["--penalties=r3"], "gradient_penalty"),
         (["--penalties=r1:-1"], "Expected"),
-        (["--recipe=began", "--penalties=r1"], "began takes no"),
+        (["--lazy=4"], "--lazy goes with --penalties"),
+        (["--recipe=began", "--penalties=r1"], "began takes no --penalties"),
+        (["--recipe=began", "--conditional"], "began takes no --conditional"),
+        (["--recipe=bigan", "--augment"], "bigan takes no --augment"),
+        (["--recipe=bigan", "--architecture=dcgan"], "bigan takes no --architecture"),
     ],
 )
 def test_flags_that_cannot_be_are_refused(monkeypatch, flags, message):

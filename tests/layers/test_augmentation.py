@@ -212,7 +212,11 @@ def test_saturation_and_contrast_alone(augment, axes):
 
 
 def test_colours_default_to_the_ranges_of_the_paper():
-    assert Color() == Color(brightness=0.5, saturation=1.0, contrast=0.5)
+    assert Color() == Color(brightness=0.25, saturation=1.0, contrast=0.5)
+    # On [-1, 1] the paper adds U(-0.5, 0.5).
+    black, bright = np.zeros([20000, 1, 1, 1], np.float32), Color(saturation=0, contrast=0)
+    moves = (2 * bright(black, SEED) - 1) - (2 * black - 1)
+    np.testing.assert_allclose([np.min(moves), np.max(moves)], [-0.5, 0.5], atol=1e-3)
     grey = Color(0, 1, 0)
     images = noise(4, 3, 3, 1)
     np.testing.assert_allclose(grey(images, SEED), images, rtol=1e-6)

@@ -60,7 +60,7 @@ def numerical_gradient(function, x, step=1e-5):
         (losses.GradientPenalty(10.0, 0.5), lambda s: 10 * (s - 0.5) ** 2),
         (losses.GradientPenalty(2.0, one_sided=True), lambda s: 2 * np.maximum(s - 1, 0) ** 2),
     ],
-    ids=repr,
+    ids=["r1", "r2", "two_sided", "one_sided"],
 )
 def test_values_and_second_order_gradients_equal_numpy(penalty, by_slope):
     x, weights, outputs = normal(6, 3), normal(3, 4, seed=1), 2 * normal(4, 1, seed=2)

@@ -1,7 +1,6 @@
 """What all adversarial models share: a generator of noise, its average, labels and checks."""
 
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from functools import cached_property, partial
 from typing import Any
 
@@ -9,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfgen.adversarial.checks import check_classes
 from tfgen.core import random
 from tfgen.core.checks import check_integer, check_unconditional, expected
 from tfgen.core.examples import Batch, Examples
@@ -18,7 +18,7 @@ from tfgen.core.model import GenerativeModel
 from tfgen.core.update import Terms
 from tfgen.core.variables import move_average
 from tfgen.distributions import StandardNormal
-from tfgen.losses import AbsoluteError, AdversarialLoss, LeastSquares, Penalty
+from tfgen.losses import AbsoluteError
 from tfgen.losses.reconstruction import ReconstructionLoss
 
 
@@ -58,6 +58,7 @@ class AdversarialModel(GenerativeModel):
         self.prior = prior or StandardNormal(64)
         self.ema_decay = ema_decay
         self.num_classes = num_classes
+        check_classes(num_classes, generator, discriminator)
         build(generator, self._with_label_shape((None, self.latent_dim)))
         self.ema_generator = self._average_of(generator)
         self.built = True
@@ -117,7 +118,10 @@ class AdversarialModel(GenerativeModel):
             raise ValueError(
                 expected("`condition`, labels [batch]: the model is conditional", None)
             )
-        return inputs, checked_labels(labels, self.num_classes)
+        labels = checked_labels(labels, self.num_classes)
+        if not labels.shape.is_compatible_with(inputs.shape[:1]):
+            raise ValueError(expected(f"{inputs.shape[0]} labels", labels.shape[0]))
+        return inputs, labels
 
     def invert(
         self,
@@ -157,14 +161,14 @@ class AdversarialModel(GenerativeModel):
             raise TypeError(expected("x of floats", x.dtype.name))
         if tuple(x.shape[1:]) != self.event_shape:
             raise ValueError(expected(f"x of shape [batch, *{self.event_shape}]", tuple(x.shape)))
-        self._with_labels(x, condition)  # Complains of labels that are missing or wrong.
+        given = self._with_labels(x, condition)  # Complains of labels that are missing or wrong.
         search = partial(
             self._search,
             loss=loss or AbsoluteError(),
             num_steps=num_steps,
             num_restarts=num_restarts,
         )
-        rows = (tf.cast(x, tf.float32), *(() if condition is None else (condition,)))
+        rows = (tf.cast(x, tf.float32), *(() if condition is None else given[1:]))
         return in_batches(search, rows, batch_size)
 
     @cached_property
@@ -235,9 +239,30 @@ class AdversarialModel(GenerativeModel):
         labels = None if self.num_classes is None else np.arange(8) % self.num_classes
         inputs = self._with_labels(self.prior.sample_rows(rows), labels)
         images = np.asarray(self.generator(inputs, training=False))
-        if images.min() < -1e-3 or images.max() > 1 + 1e-3:
+        # Before training, a tanh behind batch normalisation is hardly below zero.
+        if images.min() < -1e-5 or images.max() > 1 + 1e-5:
             what = "a generator of images in [0, 1] (it may end in a sigmoid)"
             raise ValueError(expected(what, f"values from {images.min():g} to {images.max():g}"))
+
+
+class EncodedByInversion(AdversarialModel):
+    """Base of the models without an encoder, which encode examples by optimising latents."""
+
+    def __init__(self, *args: Any, encode_steps: int, encode_restarts: int) -> None:
+        super().__init__(*args)
+        check_integer("encode_steps", encode_steps)
+        check_integer("encode_restarts", encode_restarts)
+        self.encode_steps = encode_steps
+        self.encode_restarts = encode_restarts
+
+    def encode(self, x: tf.Tensor, condition: tf.Tensor | None = None) -> Encoding:
+        """Finds latents of examples by optimising them; see `invert`."""
+        steps, restarts = self.encode_steps, self.encode_restarts
+        return self.invert(x, condition, num_steps=steps, num_restarts=restarts)
+
+    def reconstruct(self, x: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
+        """Returns the decoded latents that `encode` finds for examples [batch, *event]."""
+        return self.decode(self.encode(x, condition).z, condition)
 
 
 def checked_labels(labels: Any, num_classes: int) -> tf.Tensor:
@@ -274,35 +299,3 @@ def _copied(layer: keras.layers.Layer) -> keras.layers.Layer:
         copy.build_from_config(layer.get_build_config())
     copy.set_weights(layer.get_weights())
     return copy
-
-
-def warn_of_misfits(
-    discriminator: keras.layers.Layer, loss: AdversarialLoss, penalties: Sequence[Penalty]
-) -> None:
-    """Warns of a sigmoid that ends a discriminator of logits, and of penalties it cannot meet."""
-    layers = list(leaves(discriminator))
-    ends_in_sigmoid = getattr(layers[-1], "activation", None) is keras.activations.sigmoid
-    if ends_in_sigmoid and not isinstance(loss, LeastSquares):
-        warnings.warn(
-            f"Layer {layers[-1].name!r}, the discriminator's last, is a sigmoid, but "
-            f"{type(loss).__name__} is a loss of raw logits. Let it end in a linear layer.",
-            stacklevel=3,
-        )
-    norms = [x.name for x in layers if isinstance(x, keras.layers.BatchNormalization)]
-    bounding = [type(penalty).__name__ for penalty in penalties if penalty.bounds_slopes]
-    if norms and bounding:
-        warnings.warn(
-            f"{bounding[0]} bounds the critic's slope at each example, but layer {norms[0]!r} "
-            "makes it depend on the whole batch. Use a critic without batch normalisation "
-            "(Gulrajani et al., 2017).",
-            stacklevel=3,
-        )
-
-
-def leaves(network: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
-    """Yields the layers of a network that hold no others, in the order they were made."""
-    inner = list(network._flatten_layers(include_self=False, recursive=False))
-    if not inner:
-        yield network
-    for layer in inner:
-        yield from leaves(layer)

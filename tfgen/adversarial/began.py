@@ -3,18 +3,19 @@
 import keras
 import tensorflow as tf
 
-from tfgen.adversarial.base import AdversarialModel, build
-from tfgen.core.checks import check_integer, check_positive, expected
+from tfgen.adversarial.base import EncodedByInversion, build
+from tfgen.adversarial.checks import check_function
+from tfgen.core.checks import check_positive, expected
 from tfgen.core.config import register
 from tfgen.core.examples import Batch
-from tfgen.core.inversion import Encoding
 from tfgen.core.replicas import global_mean
 from tfgen.core.update import Terms, Update
 from tfgen.losses import AbsoluteError
+from tfgen.losses.reconstruction import ReconstructionLoss
 
 
 @register
-class BEGAN(AdversarialModel):
+class BEGAN(EncodedByInversion):
     """A generator G and an autoencoder D, whose reconstruction error L(v) = loss(v, D(v)) judges:
 
         D:  mean L(x) - k L(G(z_D))
@@ -49,7 +50,7 @@ class BEGAN(AdversarialModel):
         discriminator: keras.layers.Layer,
         diversity: float = 0.5,
         balance_rate: float = 1e-3,
-        loss: object = None,
+        loss: ReconstructionLoss | None = None,
         prior: keras.layers.Layer | None = None,
         ema_decay: float | None = None,
         encode_steps: int = 200,
@@ -57,16 +58,17 @@ class BEGAN(AdversarialModel):
         seed: int = 0,
         name: str | None = None,
     ) -> None:
-        super().__init__(generator, discriminator, prior, ema_decay, None, seed, name)
+        super().__init__(
+            *(generator, discriminator, prior, ema_decay, None, seed, name),
+            encode_steps=encode_steps,
+            encode_restarts=encode_restarts,
+        )
         check_positive("balance_rate", balance_rate)
         if not 0 < diversity <= 1:
             raise ValueError(expected("`diversity` in (0, 1]", diversity))
         self.diversity = diversity
         self.balance_rate = balance_rate
-        check_integer("encode_steps", encode_steps)
-        check_integer("encode_restarts", encode_restarts)
-        self.encode_steps = encode_steps
-        self.encode_restarts = encode_restarts
+        check_function("loss", loss, "AbsoluteError()")
         self.loss = loss or AbsoluteError()
         shape = (None, *self.event_shape)
         build(discriminator, shape)
@@ -78,15 +80,6 @@ class BEGAN(AdversarialModel):
         self.balance = self.add_weight(
             shape=(), initializer="zeros", trainable=False, aggregation="mean", name="balance"
         )
-
-    def encode(self, x: tf.Tensor, condition: tf.Tensor | None = None) -> Encoding:
-        """Finds latents of examples by optimising them; see `invert`."""
-        steps, restarts = self.encode_steps, self.encode_restarts
-        return self.invert(x, condition, num_steps=steps, num_restarts=restarts)
-
-    def reconstruct(self, x: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
-        """Returns the decoded latents that `encode` finds for examples [batch, *event]."""
-        return self.decode(self.encode(x, condition).z, condition)
 
     def updates(self, x: Batch, seed: tf.Tensor, training: bool = True) -> list[Update]:
         """Returns the update of the autoencoder, then that of the generator with k."""

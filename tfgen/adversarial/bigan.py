@@ -5,7 +5,9 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from tfgen.adversarial.base import AdversarialModel, build, warn_of_misfits
+from tfgen.adversarial.base import AdversarialModel, build
+from tfgen.adversarial.checks import check_game, warn_of_misfits
+from tfgen.adversarial.penalised import penalised
 from tfgen.core.checks import check_unconditional, expected
 from tfgen.core.config import register
 from tfgen.core.examples import Batch
@@ -20,14 +22,16 @@ class BiGAN(AdversarialModel):
         D:        mean loss.discriminator(D(x, E(x)), D(G(z), z)) + sum of penalties
         G and E:  mean loss.discriminator(D(G(z), z), D(x, E(x)))                  z ~ prior,
 
-    where G and E take the loss of a D that would mistake each pair for the other. At the optimum E
-    inverts G.
+    where G and E take the loss of a D that would mistake each pair for the other, or minus the loss
+    of D where `loss` is a saturating one. At the optimum E inverts G. There are no labels,
+    augmentation or weight clipping, and one step of D for one of G and E.
 
     Args:
         generator: a layer, latents [batch, d] -> examples [batch, *event].
         encoder: a layer, examples -> latents [batch, d].
         discriminator: a layer, pairs (examples, latents) -> raw logits [batch, 1].
-        loss: of `tfgen.losses`; `NonSaturating()` unless given.
+        loss: of `tfgen.losses`, of which the discriminator's side is used; `NonSaturating()` unless
+            given.
         penalties: of `tfgen.losses`, added to the discriminator's loss; slopes are those over both
             parts of a pair.
         prior: of z; `tfgen.distributions.StandardNormal(64)` unless given.
@@ -35,7 +39,12 @@ class BiGAN(AdversarialModel):
             [0, 1); none unless given.
         seed, name: as for every model.
 
-    Logs `discriminator` and `generator`, the losses; the second is that of G and E together.
+    Logs `discriminator` and `generator`, the losses, of which the second is that of G and E
+    together, and each penalty as `discriminator_<penalty>`.
+
+    Raises:
+        TypeError: when the loss or a penalty is none of `tfgen.losses`.
+        ValueError: when a number is out of its range, or the networks do not fit each other.
 
     Reference: Donahue, Krähenbühl and Darrell, "Adversarial Feature Learning", 2017,
         https://arxiv.org/abs/1605.09782.
@@ -57,7 +66,8 @@ class BiGAN(AdversarialModel):
     ) -> None:
         super().__init__(generator, discriminator, prior, ema_decay, None, seed, name)
         self.encoder = encoder
-        self.loss = loss or NonSaturating()
+        self.loss = NonSaturating() if loss is None else loss
+        check_game(self.loss, penalties)
         self.penalties = tuple(penalties)
         examples, latents = (None, *self.event_shape), (None, self.latent_dim)
         build(encoder, examples)
@@ -89,13 +99,12 @@ class BiGAN(AdversarialModel):
             real, fake = tf.nest.map_structure(tf.stop_gradient, pairs(seeds[0]))
             loss = self.loss.discriminator(logits(real), logits(fake))
             critic = Critic(self.discriminator)
-            penalties = [
-                penalty(critic, real, fake, seeds[2], self.step.value) for penalty in self.penalties
-            ]
-            return {"loss": tf.add_n([loss, *penalties])}
+            return penalised(loss, self.penalties, critic, real, fake, seeds[2], self.step.value)
 
         def deceive() -> Terms:
             real, fake = pairs(seeds[1])
+            if self.loss.saturating:
+                return {"loss": -self.loss.discriminator(logits(real), logits(fake))}
             return {"loss": self.loss.discriminator(logits(fake), logits(real))}
 
         return [

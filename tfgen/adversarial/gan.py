@@ -1,23 +1,23 @@
 """Generative adversarial networks: one class for every loss, penalty and pair of networks."""
 
-import re
 from collections.abc import Callable, Sequence
 
 import keras
 import tensorflow as tf
 
-from tfgen.adversarial.base import AdversarialModel, build, warn_of_misfits
+from tfgen.adversarial.base import EncodedByInversion, build
+from tfgen.adversarial.checks import check_function, check_game, warn_of_misfits
+from tfgen.adversarial.penalised import penalised
 from tfgen.core.checks import check_integer, expected
 from tfgen.core.config import register
 from tfgen.core.examples import Batch, Examples
-from tfgen.core.inversion import Encoding
 from tfgen.core.update import Terms, Update
 from tfgen.core.variables import assign_each
 from tfgen.losses import AdversarialLoss, Critic, NonSaturating, Penalty
 
 
 @register
-class GAN(AdversarialModel):
+class GAN(EncodedByInversion):
     """A generator G and a discriminator D, each of which minimises its own loss:
 
         D:  mean loss.discriminator(D(x), D(G(z))) + sum of penalties(D, x, G(z))
@@ -44,13 +44,19 @@ class GAN(AdversarialModel):
             `tfgen.losses.WeightClip(0.01)`.
         augmentation: `augmentation(images, seed) -> images`, differentiable, through which D sees
             real and generated examples alike, e.g. `tfgen.layers.DiffAugment()`.
-        ema_decay: of the average of the generator that samples, in [0, 1); none unless given.
+        ema_decay: of the average of the generator that samples, in [0, 1), less in the first steps:
+            min(ema_decay, (1 + t) / (10 + t)) at step t; none unless given.
         num_classes: of the labels of a conditional model; unconditional unless given.
         encode_steps, encode_restarts: how `encode` optimises: Adam steps, and starting points.
         seed, name: as for every model.
 
     Logs `discriminator` and `generator`, their losses (that of D with its penalties), and each
     penalty as `discriminator_<penalty>`.
+
+    Raises:
+        TypeError: when the loss or a penalty is none of `tfgen.losses`, or another argument of a
+            wrong kind.
+        ValueError: when a number is out of its range, or the networks do not fit each other.
 
     Example:
         gan = GAN(InfoGANGenerator((28, 28, 1)), InfoGANDiscriminator(), loss=Hinge())
@@ -83,13 +89,16 @@ class GAN(AdversarialModel):
         seed: int = 0,
         name: str | None = None,
     ) -> None:
-        super().__init__(generator, discriminator, prior, ema_decay, num_classes, seed, name)
+        super().__init__(
+            *(generator, discriminator, prior, ema_decay, num_classes, seed, name),
+            encode_steps=encode_steps,
+            encode_restarts=encode_restarts,
+        )
         check_integer("discriminator_steps", discriminator_steps)
-        check_integer("encode_steps", encode_steps)
-        check_integer("encode_restarts", encode_restarts)
-        self.encode_steps = encode_steps
-        self.encode_restarts = encode_restarts
-        self.loss = loss or NonSaturating()
+        self.loss = NonSaturating() if loss is None else loss
+        check_game(self.loss, penalties)
+        check_function("weight_clip", weight_clip, "WeightClip(0.01)")
+        check_function("augmentation", augmentation, "DiffAugment()")
         self.penalties = tuple(penalties)
         self.discriminator_steps = discriminator_steps
         self.weight_clip = weight_clip
@@ -97,21 +106,12 @@ class GAN(AdversarialModel):
         build(discriminator, self._with_label_shape((None, *self.event_shape)))
         warn_of_misfits(discriminator, self.loss, self.penalties)
 
-    def encode(self, x: tf.Tensor, condition: tf.Tensor | None = None) -> Encoding:
-        """Finds latents of examples by optimising them; see `invert`."""
-        steps, restarts = self.encode_steps, self.encode_restarts
-        return self.invert(x, condition, num_steps=steps, num_restarts=restarts)
-
-    def reconstruct(self, x: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
-        """Returns the decoded latents that `encode` finds for examples [batch, *event]."""
-        return self.decode(self.encode(x, condition).z, condition)
-
     def updates(self, x: Batch, seed: tf.Tensor, training: bool = True) -> Sequence[Update]:
         """Returns the updates of D, each on a slice of the batch, and that of G."""
         slices = self._slices(x)
         seeds = tf.unstack(tf.random.split(seed, len(slices) + 1, alg="philox"))
         return [
-            *(self._judge(part, s, training) for part, s in zip(slices, seeds, strict=False)),
+            *(self._judge(k, part, seeds[k], training) for k, part in enumerate(slices)),
             self._deceive(slices[-1], seeds[-1], training),
         ]
 
@@ -130,8 +130,8 @@ class GAN(AdversarialModel):
         with tf.control_dependencies([whole]):
             return [{name: value[k::n] for name, value in x.items()} for k in range(n)]
 
-    def _judge(self, x: Batch, seed: tf.Tensor, training: bool) -> Update:
-        """Returns an update of the discriminator."""
+    def _judge(self, k: int, x: Batch, seed: tf.Tensor, training: bool) -> Update:
+        """Returns the k-th update of the discriminator in a step of training."""
 
         def terms() -> Terms:
             seeds = tf.unstack(tf.random.split(seed, 4, alg="philox"))
@@ -140,11 +140,8 @@ class GAN(AdversarialModel):
             logits = [self._logits(images, x, training) for images in (real, fake)]
             loss = self.loss.discriminator(*logits)
             critic = Critic(self.discriminator, self._labels(x))
-            penalties = [
-                penalty(critic, real, fake, seeds[3], self.step.value) for penalty in self.penalties
-            ]
-            named = zip(map(title, self.penalties), penalties, strict=True)
-            return {"loss": tf.add_n([loss, *penalties]), **dict(named)}
+            done = self.step.value * self.discriminator_steps + k
+            return penalised(loss, self.penalties, critic, real, fake, seeds[3], done)
 
         return Update("discriminator", terms, ("discriminator",), self._clip)
 
@@ -190,9 +187,3 @@ class GAN(AdversarialModel):
         if size is not None and size % shares:
             what = f"a batch size divisible by {shares}, the discriminator's steps on all replicas"
             raise ValueError(expected(what, size))
-
-
-def title(penalty: object) -> str:
-    """Returns the name of a penalty in the logs, e.g. gradient_penalty."""
-    kind = type(getattr(penalty, "penalty", penalty)).__name__  # What a lazy one applies.
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind).lower()

@@ -39,12 +39,18 @@ def _compiled(model: Any, rate: float, beta_1: float, beta_2: float = 0.999) -> 
 
 
 def minimax_gan(generator: Layer, discriminator: Layer, **kwargs: Any) -> GAN:
-    """Goodfellow et al., 2014, https://arxiv.org/abs/1406.2661, algorithm 1 with one step of D."""
+    """Goodfellow et al., 2014, https://arxiv.org/abs/1406.2661, algorithm 1 with one step of D.
+
+    With the Adam of DCGAN in place of the paper's momentum.
+    """
     return _compiled(GAN(generator, discriminator, Minimax(), **kwargs), 2e-4, 0.5)
 
 
 def non_saturating_gan(generator: Layer, discriminator: Layer, **kwargs: Any) -> GAN:
-    """Goodfellow et al., 2014, https://arxiv.org/abs/1406.2661, with the loss it recommends."""
+    """Goodfellow et al., 2014, https://arxiv.org/abs/1406.2661, with the loss it recommends.
+
+    With the Adam of DCGAN in place of the paper's momentum.
+    """
     return _compiled(GAN(generator, discriminator, NonSaturating(), **kwargs), 2e-4, 0.5)
 
 
@@ -99,7 +105,8 @@ def sngan(generator: Layer, discriminator: Layer, **kwargs: Any) -> GAN:
 def relativistic(generator: Layer, discriminator: Layer, loss: Any = None, **kwargs: Any) -> GAN:
     """Jolicoeur-Martineau, 2018, https://arxiv.org/abs/1807.00734: the average one, over `loss`.
 
-    Over `NonSaturating()` unless given, which is the paper's RaSGAN.
+    Over `NonSaturating()` unless given, which is the paper's RaSGAN; its RaLSGAN is over
+    `LeastSquares(1, -1)`, since differences of logits have targets of either sign.
     """
     average = RelativisticAverage(loss or NonSaturating())
     return _compiled(GAN(generator, discriminator, average, **kwargs), 2e-4, 0.5)

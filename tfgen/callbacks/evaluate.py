@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from tfgen.core.checks import check_integer, expected
+from tfgen.core.checks import check_integer, check_seed, expected
 from tfgen.core.random import row_seeds
 from tfgen.metrics.score import Score, StreamingMetric
 
@@ -31,7 +31,8 @@ class Evaluate(keras.callbacks.Callback):
 
     Raises:
         TypeError: when a metric is none, or a number is not an integer.
-        ValueError: when there are no metrics, one has seen no real images, or a number is not > 0.
+        ValueError: when there are no metrics, one has seen no real images, a number is not > 0, or
+            the seed is out of range.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Evaluate(keras.callbacks.Callback):
         check_integer("num_samples", num_samples)
         check_integer("every", every)
         check_integer("batch_size", batch_size)
+        check_seed("seed", seed)
         self.scored = dict(metrics)
         self.num_samples = num_samples
         self.every = every

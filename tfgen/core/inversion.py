@@ -35,7 +35,7 @@ def invert(
         distance: latents [num_rows, d] -> [num_rows], each a function of its own row.
         starts: [num_restarts, d], of known shape, the same for all rows.
         num_rows: of the latents.
-        num_steps: of each descent, > 0.
+        num_steps: of each descent, > 0; one only looks at the start.
         project: what keeps latents where they must be, after each step.
     """
     far = tf.fill([num_rows], float("inf"))

@@ -134,7 +134,8 @@ class GLO(GenerativeModel):
         """Returns the loss between the examples of a batch and their decoded latents."""
         z = self.latents(x["index"])
         if training and self.latent_noise:
-            z += self.latent_noise * tf.random.stateless_normal(tf.shape(z), seed, alg="philox")
+            noise = tf.random.stateless_normal(tf.shape(z), seed, alg="philox")
+            z += tf.cast(self.latent_noise * noise, z.dtype)
         return {"loss": self.loss(x["x"], self.generator(z, training=training))}
 
     def begin_epoch(self, epoch: int, examples: Examples | None) -> None:

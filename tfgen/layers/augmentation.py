@@ -33,8 +33,8 @@ class Color(Configurable):
     """Random brightness, saturation and contrast, in this order.
 
     Args:
-        brightness: half-width b >= 0 of what is added to an image, U(-b, b). The paper's 0.5 is in
-            units of images that span [-1, 1].
+        brightness: half-width b >= 0 of what is added to an image, U(-b, b). The paper's 0.5, for
+            images that span [-1, 1], is 0.25 here.
         saturation: half-width s in [0, 1] of the factor U(1 - s, 1 + s) on the differences from
             each pixel's mean over channels.
         contrast: half-width c in [0, 1] of the factor U(1 - c, 1 + c) on the differences from each
@@ -44,7 +44,7 @@ class Color(Configurable):
         ValueError: if an argument is outside its range.
     """
 
-    brightness: float = 0.5
+    brightness: float = 0.25
     saturation: float = 1.0
     contrast: float = 0.5
 
@@ -68,7 +68,9 @@ class Color(Configurable):
 @register
 @dataclass(frozen=True)
 class Translate(Configurable):
-    """Moves an image by whole pixels, uniform on both axes, and fills with zeros.
+    """Moves an image by whole pixels, uniform on both axes, and fills with zeros, which are black.
+
+    In the paper's images on [-1, 1] zeros are grey.
 
     Args:
         ratio: the largest move, as a part of the height and of the width, in (0, 1].
@@ -96,7 +98,7 @@ class Translate(Configurable):
 @register
 @dataclass(frozen=True)
 class Cutout(Configurable):
-    """Puts a rectangle of zeros at a random centre; it may reach over the border.
+    """Puts a rectangle of zeros, black, at a random centre; it may reach over the border.
 
     Args:
         ratio: the rectangle's sides, as a part of the height and of the width, in (0, 1].

@@ -14,7 +14,9 @@ import numpy as np
 import tensorflow as tf
 
 from tests.contract import cases
+from tests.small_models import Point
 from tfgen.core import random
+from tfgen.core.update import Update, apply_update
 from tfgen.latent import RowAdam, RowSGD
 
 cpu = tf.config.list_physical_devices("CPU")[0]
@@ -147,6 +149,25 @@ def duplicate_rows(optimizer: Callable, strategy: Any) -> dict[str, np.ndarray]:
     }
 
 
+def overflow() -> dict[str, Any]:
+    """Returns what a step does to weights whose scaled gradient overflows on one replica alone."""
+    with STRATEGY.scope():
+        point = Point([2.0])
+        optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1))
+        optimizer.build(point.trainable_variables)
+
+    def step() -> None:
+        index = tf.distribute.get_replica_context().replica_id_in_sync_group
+        slope = tf.where(tf.equal(index, 1), 1e36, 1.0)
+        update = Update("loss", lambda: {"loss": point.value.value * slope}, ("point",))
+        apply_update(update, [point], [optimizer])
+
+    before = float(optimizer.dynamic_scale.numpy())
+    tf.function(lambda: STRATEGY.run(step), autograph=False)()
+    values = [float(x[0]) for x in STRATEGY.experimental_local_results(point.value.value)]
+    return {"values": values, "scale": float(optimizer.dynamic_scale.numpy()) / before}
+
+
 def main(path: str) -> None:
     """Writes the results of all cases."""
     both = {"alone": ALONE, "mirrored": STRATEGY}
@@ -158,6 +179,7 @@ def main(path: str) -> None:
             for case in cases.MODELS
         },
         "fits": {case.name: fit(case) for case in cases.MODELS},
+        "overflow": overflow(),
         "seeds": {case.name: seeds(case) for case in cases.MODELS},
         "rows": {
             kind: {name: duplicate_rows(make, strategy) for name, strategy in both.items()}

@@ -1,0 +1,217 @@
+"""What adversarial models refuse or warn of."""
+
+import warnings
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.adversarial.helpers import (
+    LABELS,
+    conditional,
+    small_gan,
+    values,
+)
+from tests.small_models import COMPLAINT, blocks
+from tfgen.callbacks import Checkpoint
+from tfgen.core.not_finite import NonFiniteError
+from tfgen.distributions import Uniform
+from tfgen.losses import (
+    R1,
+    GradientPenalty,
+    Hinge,
+    LeastSquares,
+    Wasserstein,
+    WeightClip,
+)
+from tfgen.networks import (
+    MLP,
+    DCGANGenerator,
+    InfoGANDiscriminator,
+    ProjectionDiscriminator,
+)
+
+
+def test_a_discriminator_that_ends_in_a_sigmoid():
+    net = keras.Sequential(
+        [
+            keras.Input((4, 4, 1)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(1, activation="sigmoid", name="verdict"),
+        ]
+    )
+    with pytest.warns(UserWarning, match="'verdict'.*sigmoid.*Hinge.*logits"):
+        small_gan(discriminator=net, loss=Hinge())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        small_gan(discriminator=net, loss=LeastSquares())
+        small_gan(loss=Hinge())
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        lambda: MLP((1,), (8,), output_activation="sigmoid"),
+        lambda: MLP((1,), (8,), output_activation="sigmoid", spectral_norm=True),
+        lambda: keras.Sequential(
+            [
+                keras.Input((4, 4, 1)),
+                keras.layers.Conv2D(1, 4),
+                keras.layers.Activation(tf.sigmoid),
+                keras.layers.Flatten(),
+            ]
+        ),
+    ],
+    ids=["mlp", "normalised", "an activation before flattening"],
+)
+def test_other_discriminators_that_end_in_a_sigmoid(network):
+    with pytest.warns(UserWarning, match="is a sigmoid, but Hinge"):
+        small_gan(discriminator=network(), loss=Hinge())
+
+
+def test_a_sigmoid_within_a_conditional_discriminator():
+    inner = MLP((1,), (8,), output_activation="sigmoid")
+    with pytest.warns(UserWarning, match="is a sigmoid, but NonSaturating"):
+        conditional(discriminator=ProjectionDiscriminator(inner, 4))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"loss": "hinge"},
+        {"loss": Hinge},
+        {"penalties": R1()},
+        {"penalties": ["r1"]},
+        {"penalties": [R1]},
+        {"weight_clip": -0.01},
+        {"weight_clip": WeightClip},
+        {"augmentation": "flip"},
+    ],
+    ids=str,
+)
+def test_parts_that_are_none(arguments):
+    with pytest.raises(TypeError, match=COMPLAINT):
+        small_gan(**arguments)
+
+
+def test_networks_of_another_number_of_classes():
+    with pytest.raises(ValueError, match="num_classes=4.*Received: 3"):
+        conditional(num_classes=3)
+
+
+def test_as_many_labels_as_examples():
+    with pytest.raises(ValueError, match="Expected 2 labels. Received: 3"):
+        conditional().decode(tf.zeros([2, 3]), [0, 1, 2])
+
+
+def test_batch_normalisation_in_a_critic_whose_slopes_are_bounded():
+    net = InfoGANDiscriminator(8, (4, 4), batch_norm=True)
+    with pytest.warns(UserWarning, match="GradientPenalty.*'batch_normalization.*Gulrajani"):
+        small_gan(discriminator=net, penalties=[GradientPenalty()])
+
+
+@pytest.mark.parametrize("limit", [0.0, -0.01, float("nan"), float("inf")])
+def test_clip_values(limit):
+    with pytest.raises(ValueError, match=COMPLAINT):
+        WeightClip(limit)
+
+
+@pytest.mark.parametrize("decay", [1.0, 1.5, -0.1, float("nan")])
+def test_decays_of_the_average(decay):
+    with pytest.raises(ValueError, match=r"`ema_decay` in \[0, 1\). Received"):
+        small_gan(ema_decay=decay)
+
+
+@pytest.mark.parametrize("size, steps", [(16, 3), (10, 4)])
+def test_a_batch_that_the_steps_do_not_divide(size, steps):
+    gan = small_gan(discriminator_steps=steps)
+    with pytest.raises(ValueError, match=f"divisible by {steps}.*Received: {size}"):
+        gan.fit(blocks(16), batch_size=size, verbose=0)
+
+
+def test_a_batch_of_a_dataset_that_the_steps_do_not_divide():
+    gan = small_gan(discriminator_steps=2)
+    data = tf.data.Dataset.from_tensor_slices({"x": blocks(5)}).batch(5)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="divisible by 2"):
+        gan.fit(data, verbose=0)
+
+
+def test_labels_that_training_needs():
+    with pytest.raises(ValueError, match="'label'.*Received"):
+        conditional().fit(blocks(16), batch_size=8, verbose=0)
+    with pytest.raises(ValueError, match=r"labels in \[0, 3\). Received: 3"):
+        conditional(3).fit(blocks(16), LABELS, batch_size=8, verbose=0)
+
+
+@pytest.mark.parametrize("labels", [[0, 4], [-1, 0]])
+def test_labels_out_of_range(labels):
+    with pytest.raises(ValueError, match=r"labels in \[0, 4\). Received: (4|-1)"):
+        conditional().sample(2, 0, np.array(labels))
+
+
+def test_labels_of_a_wrong_kind():
+    with pytest.raises(TypeError, match="integer labels. Received: float32"):
+        conditional().sample(2, 0, np.ones(2, np.float32))
+    with pytest.raises(ValueError, match=r"labels \[batch\]"):
+        conditional().sample(2, 0, np.ones((2, 1), int))
+    with pytest.raises(ValueError, match="`condition`, labels .batch.: the model is conditional"):
+        conditional().decode(tf.zeros([2, 3]))
+
+
+def test_labels_for_an_unconditional_model():
+    for call in (lambda g: g.sample(2, 0, [0, 1]), lambda g: g.decode(tf.zeros([2, 3]), [0, 1])):
+        with pytest.raises(ValueError, match="no `condition`: the model is unconditional"):
+            call(small_gan())
+    small_gan().fit(blocks(16), LABELS, batch_size=8, verbose=0)  # Labelled data are fine.
+
+
+def test_a_generator_of_other_shapes_or_ranges():
+    with pytest.raises(ValueError, match=r"shape \(4, 4, 1\), as the generator.*\(8, 8, 1\)"):
+        small_gan().fit(np.zeros((8, 8, 8, 1), np.float32), batch_size=8, verbose=0)
+    loud = MLP((4, 4, 1), (8,), output_activation="tanh")
+    with pytest.raises(ValueError, match=r"images in \[0, 1\].*Received: values from -0"):
+        small_gan(generator=loud).fit(blocks(8), batch_size=8, verbose=0)
+    faint = DCGANGenerator((32, 32, 1), 4)
+    faint = keras.Sequential([keras.Input((3,)), faint, keras.layers.Lambda(lambda x: 2 * x - 1)])
+    gan = small_gan(generator=faint, discriminator=InfoGANDiscriminator(8, (4, 4)))
+    with pytest.raises(ValueError, match=r"images in \[0, 1\].*Received: values from -"):
+        gan.fit(np.zeros((8, 32, 32, 1), np.float32), batch_size=8, verbose=0)
+
+
+def test_logits_of_unequal_shape():
+    with pytest.raises(ValueError, match="Expected `fake` logits of shape .2, 1.*Received: .3, 1"):
+        Hinge().discriminator(tf.zeros([2, 1]), tf.zeros([3, 1]))
+
+
+@pytest.mark.parametrize("which", ["discriminator", "generator"])
+def test_a_loss_that_is_not_finite_is_named_and_the_last_checkpoint_stays(tmp_path, which):
+    class _Broken(Wasserstein):
+        def discriminator(self, real, fake):
+            return super().discriminator(real, fake) / broken["discriminator"]
+
+        def generator(self, fake, real=None):
+            return super().generator(fake) / broken["generator"]
+
+    broken = {name: tf.Variable(1.0) for name in ("discriminator", "generator")}
+    gan = small_gan(loss=_Broken())
+    spoil = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: broken[which].assign(float(epoch < 1))
+    )
+    with pytest.raises(NonFiniteError, match=f"loss of {which} at epoch 2, batch 1"):
+        gan.fit(
+            blocks(16), batch_size=8, epochs=3, verbose=0, callbacks=[Checkpoint(tmp_path), spoil]
+        )
+    assert all(np.isfinite(value).all() for value in values(gan))
+    again = small_gan()
+    assert Checkpoint(tmp_path).restore(again) == 1
+    assert again.step == 2
+
+
+def test_bad_options():
+    for options in ({"discriminator_steps": 0}, {"num_classes": 1}):
+        with pytest.raises(ValueError, match=COMPLAINT):
+            small_gan(**options)
+    for low, high in ((1.0, 1.0), (2.0, -2.0)):
+        with pytest.raises(ValueError, match="`low` < `high`"):
+            Uniform(3, low, high)

@@ -1,0 +1,42 @@
+"""A discriminator's loss with its penalties."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from tfgen.core.update import Terms
+from tfgen.losses import Critic, Lazy, Penalty
+
+
+def penalised(
+    loss: tf.Tensor,
+    penalties: Sequence[Penalty],
+    critic: Critic,
+    real: Any,
+    fake: Any,
+    seed: tf.Tensor,
+    step: tf.Tensor,
+) -> Terms:
+    """Returns a loss, [batch], with its penalties added, and each penalty by its name.
+
+    Penalties of one kind share a name, and are added up under it. The other arguments are those of
+    a penalty.
+    """
+    terms = {"loss": loss}
+    for penalty, own in zip(penalties, _split(seed, len(penalties)), strict=True):
+        value, name = penalty(critic, real, fake, own, step), title(penalty)
+        terms["loss"] += value
+        terms[name] = terms[name] + value if name in terms else value
+    return terms
+
+
+def _split(seed: tf.Tensor, count: int) -> list[tf.Tensor]:
+    return tf.unstack(tf.random.split(seed, count, alg="philox")) if count else []
+
+
+def title(penalty: Penalty) -> str:
+    """Returns the name of a penalty in the logs, e.g. gradient_penalty."""
+    kind = type(penalty.penalty if isinstance(penalty, Lazy) else penalty).__name__
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind).lower()
