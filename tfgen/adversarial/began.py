@@ -40,6 +40,10 @@ class BEGAN(EncodedByInversion):
     `discriminator_fake`, L(x) and L(G(z)); `generator_balance`, k; and `generator_convergence`,
     the measure L(x) + |diversity L(x) - L(G(z))|, which falls as training succeeds.
 
+    Raises:
+        TypeError: when an argument is of a wrong kind.
+        ValueError: when a number is out of its range, or D makes examples of another shape.
+
     Reference: Berthelot, Schumm and Metz, "BEGAN: Boundary Equilibrium Generative Adversarial
         Networks", 2017, https://arxiv.org/abs/1703.10717.
     """

@@ -29,6 +29,10 @@ class StandardNormal(_Noise):
 
     Args:
         dim: of the vectors, > 0.
+
+    Raises:
+        TypeError: when `dim` is not an integer.
+        ValueError: when it is not > 0.
     """
 
     def draw(self, num_rows: int | tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -53,6 +57,10 @@ class Uniform(_Noise):
     Args:
         dim: of the vectors, > 0.
         low, high: the ends of the interval, low < high.
+
+    Raises:
+        TypeError: when `dim` is not an integer.
+        ValueError: when it is not > 0, or `low` not < `high`.
     """
 
     def __init__(self, dim: int, low: float = -1.0, high: float = 1.0, **kwargs: object) -> None:

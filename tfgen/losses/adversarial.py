@@ -115,6 +115,9 @@ class LeastSquares(AdversarialLoss):
         generator_target: c, what the generator wants to hear, finite. With b - c = 1 and b - a = 2
             the game minimises a Pearson chi squared divergence.
 
+    Raises:
+        ValueError: when a target is not finite, or `real` equals `fake`.
+
     Reference: Mao et al., "Least Squares Generative Adversarial Networks", 2017,
         https://arxiv.org/abs/1611.04076, equation 2.
     """
@@ -190,6 +193,9 @@ class FGAN(AdversarialLoss):
         saturating: whether G minimises the bound itself, -f*(T(G(z))); otherwise -T(G(z)), the
             paper's practical choice, section 3.2.
 
+    Raises:
+        TypeError: when `divergence` is none.
+
     Reference: Nowozin, Cseke and Tomioka, "f-GAN", 2016, https://arxiv.org/abs/1606.00709.
     """
 
@@ -253,6 +259,10 @@ class Relativistic(_RelativisticLoss):
     Args:
         inner: a loss that is not relativistic.
 
+    Raises:
+        TypeError: when `inner` is no adversarial loss.
+        ValueError: when it is relativistic itself.
+
     Reference: Jolicoeur-Martineau, "The Relativistic Discriminator", 2018,
         https://arxiv.org/abs/1807.00734.
     """
@@ -273,6 +283,10 @@ class RelativisticAverage(_RelativisticLoss):
 
     Args:
         inner: a loss that is not relativistic.
+
+    Raises:
+        TypeError: when `inner` is no adversarial loss.
+        ValueError: when it is relativistic itself.
 
     Reference: Jolicoeur-Martineau, "The Relativistic Discriminator", 2018,
         https://arxiv.org/abs/1807.00734.

@@ -61,6 +61,9 @@ class GradientPenalty(Penalty):
         target: the slope that is asked for, >= 0.
         one_sided: whether only slopes above the target cost.
 
+    Raises:
+        ValueError: when `weight` is not > 0, or `target` < 0.
+
     Reference: Gulrajani et al., "Improved Training of Wasserstein GANs", 2017,
         https://arxiv.org/abs/1704.00028; one-sided: Petzka, Fischer and Lukovnikov, "On the
         regularization of Wasserstein GANs", 2018, https://arxiv.org/abs/1709.08894.
@@ -118,6 +121,9 @@ class R1(_ZeroCentered):
     Args:
         weight: gamma, > 0.
 
+    Raises:
+        ValueError: when `weight` is not > 0.
+
     Reference: Mescheder, Geiger and Nowozin, "Which Training Methods for GANs do actually
         Converge?", 2018, https://arxiv.org/abs/1801.04406, equation 9.
     """
@@ -134,6 +140,9 @@ class R2(_ZeroCentered):
     Args:
         weight: gamma, > 0.
 
+    Raises:
+        ValueError: when `weight` is not > 0.
+
     Reference: Mescheder, Geiger and Nowozin, 2018, https://arxiv.org/abs/1801.04406, equation 10.
     """
 
@@ -148,10 +157,14 @@ class DRAGAN(Penalty):
 
     The noise is normal, as in the paper; its standard deviation is `scale` times that of all the
     numbers of the real batch on this replica, as in the authors' code, whose noise is uniform.
+    Critics with batch normalisation are not warned of: Lucic et al., 2018, compare it with them.
 
     Args:
         weight: lambda, > 0.
         scale: of the noise, > 0.
+
+    Raises:
+        ValueError: when a number is not > 0.
 
     Reference: Kodali, Abernethy, Hays and Kira, "On Convergence and Stability of GANs", 2017,
         https://arxiv.org/abs/1705.07215.
@@ -189,6 +202,10 @@ class Consistency(Penalty):
         transform: T, `transform(x, seed) -> x` of the same shape, e.g. an augmentation.
         weights: lambda_j, >= 0, one for each of `Critic.features`, the last for the logits (which
             the paper found to be enough); or one number for all.
+
+    Raises:
+        TypeError: when `transform` is not a function.
+        ValueError: when a weight is < 0, all are 0, or there are not as many as layers.
 
     Reference: Zhang, Zhang, Odena and Lee, "Consistency Regularization for Generative Adversarial
         Networks", 2020, https://arxiv.org/abs/1910.12027.
@@ -240,6 +257,9 @@ class Orthogonal(Penalty):
     Args:
         weight: beta, > 0.
 
+    Raises:
+        ValueError: when `weight` is not > 0.
+
     Reference: Brock, Donahue and Simonyan, "Large Scale GAN Training for High Fidelity Natural
         Image Synthesis", 2019, https://arxiv.org/abs/1809.11096, equation 3; it relaxes Brock et
         al., "Neural Photo Editing", 2017, https://arxiv.org/abs/1609.07093.
@@ -273,6 +293,10 @@ class Lazy(Penalty):
     Args:
         penalty: the other one.
         every: k, >= 1. It is due when `step` is divisible by k.
+
+    Raises:
+        TypeError: when `penalty` is none, or `every` not an integer.
+        ValueError: when `every` is not >= 1.
 
     Reference: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020,
         https://arxiv.org/abs/1912.04958.
@@ -311,6 +335,9 @@ class WeightClip(Configurable):
 
     Args:
         limit: c, > 0.
+
+    Raises:
+        ValueError: when `limit` is not > 0.
 
     Reference: Arjovsky, Chintala and Bottou, "Wasserstein GAN", 2017,
         https://arxiv.org/abs/1701.07875, algorithm 1.
