@@ -167,7 +167,7 @@ def test_fit_before_compile():
         {"latents_optimizer": keras.optimizers.SGD(0.1)},
         {"latents_optimizer": 3},
     ],
-    ids=["no group", "two groups", "not by row", "an object not by row", "a number"],
+    ids=["no name", "a number", "no group", "two groups", "no row", "no row, made", "row number"],
 )
 def test_bad_optimizer(arguments):
     model = small_glo()

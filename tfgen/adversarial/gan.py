@@ -68,8 +68,8 @@ class GAN(EncodedByInversion):
         https://arxiv.org/abs/1406.2661.
     """
 
-    # On two CPU cores XLA makes InfoGAN's networks 1.1 times faster, DCGAN's 1.2 times slower,
-    # and memory 2 to 3 times larger (examples/benchmark_adversarial.py).
+    # On two CPU cores XLA makes little of InfoGAN's networks beyond their optimizers, DCGAN's 1.2
+    # times slower, and memory twice as large (examples/benchmark_adversarial.py).
     default_jit_compile = False
 
     def __init__(
