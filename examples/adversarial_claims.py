@@ -62,7 +62,8 @@ def fit(gan: GAN, train: tfgen.data.Examples, judge: Any = None) -> dict[str, li
         fid = metrics.FrechetInceptionDistance(judge, "train")
         fid.update_real(train.as_float(slice(0, 2000)))
         count = min(train.num_examples, 2000)
-        callbacks = [tfgen.callbacks.Evaluate({"fid": fid}, count, epochs // FLAGS.evaluations)]
+        every = max(1, epochs // FLAGS.evaluations)
+        callbacks = [tfgen.callbacks.Evaluate({"fid": fid}, count, every)]
     data = train.with_batch_size(64 * steps)
     return gan.fit(data, epochs=epochs, callbacks=callbacks, verbose=0).history
 

@@ -15,6 +15,15 @@ def _seeded() -> None:
     keras.utils.set_random_seed(0)
 
 
+@pytest.fixture
+def mixed_float16():
+    """Makes layers compute in 16 bits."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    yield
+    keras.config.set_dtype_policy(before)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skips what this machine cannot run."""
     if item.get_closest_marker("real_data") and not os.environ.get("TFDS_DATA_DIR"):

@@ -1,6 +1,5 @@
 """Training on one batch makes its loss fall, in every mode that `compile` offers."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -34,16 +33,8 @@ def test_a_step_compiled_by_xla_is_the_same(case):
         np.testing.assert_allclose(states[1][name], value, rtol=1e-4, atol=1e-6, err_msg=name)
 
 
-@pytest.fixture
-def half_precision():
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_float16")
-    yield
-    keras.config.set_dtype_policy(before)
-
-
 @pytest.mark.parametrize("case", **cases.by_name(cases.MODELS))
-def test_steps_in_half_precision(case, half_precision):
+def test_steps_in_half_precision(case, mixed_float16):
     """Losses are finite and weights stay in full precision; early steps may be skipped."""
     model = case.compiled()
     for _, stage, batch in case.batches(model):

@@ -136,15 +136,7 @@ def test_steps_of_many_weights_are_compiled_unless_that_is_refused(monkeypatch, 
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
-@pytest.fixture
-def float16():
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_float16")
-    yield
-    keras.config.set_dtype_policy(before)
-
-
-def test_float16_step_does_not_depend_on_the_loss_scales(float16):
+def test_float16_step_does_not_depend_on_the_loss_scales(mixed_float16):
     def stepped(*scales):
         keras.utils.set_random_seed(0)
         model = small_glo()

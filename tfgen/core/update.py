@@ -68,7 +68,7 @@ def apply_update(
 
     The loss is averaged over the batch and divided by the number of replicas, since optimizers sum
     gradients over replicas. Under float16 the loss carries the first optimizer's scale, and the
-    gradients of the others are brought to theirs. A loss that is not finite raises
+    gradients of the others are brought to theirs. A loss or another term that is not finite raises
     tf.errors.InvalidArgumentError before a gradient moves a variable, except under XLA.
 
     Args:
