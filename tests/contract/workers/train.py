@@ -19,7 +19,12 @@ import tensorflow as tf
 from tests.contract import cases
 from tfgen.callbacks import Checkpoint, SampleGrid
 
-FITS = {"glann": {"epochs": 4, "imle_epochs": 5}, "gan_conditional": {"epochs": 4}}
+FITS = {
+    "glann": {"epochs": 4, "imle_epochs": 5},
+    "gan_conditional": {"epochs": 4},
+    "began": {"epochs": 2},
+    "bigan": {"epochs": 2},
+}
 
 
 class Killer(keras.callbacks.Callback):
