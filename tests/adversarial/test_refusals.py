@@ -1,5 +1,6 @@
 """What adversarial models refuse or warn of."""
 
+import math
 import warnings
 
 import keras
@@ -133,7 +134,7 @@ def test_a_batch_that_the_steps_do_not_divide(size, steps):
 def test_a_batch_of_a_dataset_that_the_steps_do_not_divide():
     gan = small_gan(discriminator_steps=2)
     data = tf.data.Dataset.from_tensor_slices({"x": blocks(5)}).batch(5)
-    with pytest.raises(tf.errors.InvalidArgumentError, match="divisible by 2"):
+    with pytest.raises(ValueError, match="divisible by 2.*Received: 5 at epoch 1, batch 1"):
         gan.fit(data, verbose=0)
 
 
@@ -142,6 +143,39 @@ def test_labels_that_training_needs():
         conditional().fit(blocks(16), batch_size=8, verbose=0)
     with pytest.raises(ValueError, match=r"labels in \[0, 3\). Received: 3"):
         conditional(3).fit(blocks(16), LABELS, batch_size=8, verbose=0)
+
+
+class OneHotMLP(MLP):
+    """Takes labels out of range for no class, as networks may."""
+
+    def build(self, input_shape):
+        super().build((None, math.prod(input_shape[0][1:]) + 4))
+
+    def outputs_and_features(self, inputs, training=False):
+        x, labels = inputs
+        flat = tf.reshape(x, [-1, math.prod(x.shape[1:])])
+        return super().outputs_and_features(tf.concat([flat, tf.one_hot(labels, 4)], 1), training)
+
+    def compute_output_shape(self, input_shape):
+        return super().compute_output_shape(input_shape[0])
+
+
+@pytest.mark.parametrize("label", [-1, 4])
+@pytest.mark.parametrize("own", [False, True], ids=["ours", "own"])
+def test_labels_of_a_dataset_out_of_range(label, own):
+    networks = {
+        "generator": OneHotMLP((4, 4, 1), output_activation="sigmoid"),
+        "discriminator": OneHotMLP((1,)),
+    }
+    gan = conditional(**(networks if own else {}))
+    labels = np.where(np.arange(16) == 9, label, LABELS)
+    data = tf.data.Dataset.from_tensor_slices({"x": blocks(16), "label": labels}).batch(4)
+    gan.fit(data.take(2), verbose=0)
+    before = values(gan)
+    received = f"from {min(label, 0)} to {max(label, 3)} at epoch 1, batch 1"
+    with pytest.raises(ValueError, match=rf"^Expected labels in \[0, 4\). Received: {received}.$"):
+        gan.fit(data.skip(2), verbose=0)
+    np.testing.assert_equal(values(gan), before)
 
 
 @pytest.mark.parametrize("labels", [[0, 4], [-1, 0]])

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfgen.adversarial.checks import check_classes
 from tfgen.core import random
 from tfgen.core.checks import check_integer, check_unconditional, expected
+from tfgen.core.config import build_once
 from tfgen.core.examples import Batch, Examples
 from tfgen.core.images import check_images
 from tfgen.core.inversion import Encoding, in_batches, invert
@@ -59,7 +60,7 @@ class AdversarialModel(GenerativeModel):
         self.ema_decay = ema_decay
         self.num_classes = num_classes
         check_classes(num_classes, generator, discriminator)
-        build(generator, self._with_label_shape((None, self.latent_dim)))
+        build_once(generator, self._with_label_shape((None, self.latent_dim)))
         self.ema_generator = self._average_of(generator)
         self.built = True
 
@@ -283,12 +284,6 @@ def checked_labels(labels: Any, num_classes: int) -> tf.Tensor:
         if outside.size:
             raise ValueError(expected(f"labels in [0, {num_classes})", int(outside[0])))
     return tf.cast(labels, tf.int32)
-
-
-def build(layer: keras.layers.Layer, shape: Any) -> None:
-    """Makes the weights of a network, unless they are made."""
-    if not layer.built:
-        layer.build(shape)
 
 
 def _copied(layer: keras.layers.Layer) -> keras.layers.Layer:

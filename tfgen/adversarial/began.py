@@ -3,10 +3,10 @@
 import keras
 import tensorflow as tf
 
-from tfgen.adversarial.base import EncodedByInversion, build
+from tfgen.adversarial.base import EncodedByInversion
 from tfgen.adversarial.checks import check_function
 from tfgen.core.checks import check_positive, expected
-from tfgen.core.config import register
+from tfgen.core.config import build_once, register
 from tfgen.core.examples import Batch
 from tfgen.core.replicas import global_mean
 from tfgen.core.update import Terms, Update
@@ -75,7 +75,7 @@ class BEGAN(EncodedByInversion):
         check_function("loss", loss, "AbsoluteError()")
         self.loss = loss or AbsoluteError()
         shape = (None, *self.event_shape)
-        build(discriminator, shape)
+        build_once(discriminator, shape)
         made = tuple(discriminator.compute_output_shape(shape)[1:])
         if made != self.event_shape:
             raise ValueError(

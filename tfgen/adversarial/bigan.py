@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from tfgen.adversarial.base import AdversarialModel, build
+from tfgen.adversarial.base import AdversarialModel
 from tfgen.adversarial.checks import check_game, warn_of_misfits
 from tfgen.adversarial.penalised import penalised
 from tfgen.core.checks import check_unconditional, expected
-from tfgen.core.config import register
+from tfgen.core.config import build_once, register
 from tfgen.core.examples import Batch
 from tfgen.core.update import Terms, Update
 from tfgen.losses import AdversarialLoss, Critic, NonSaturating, Penalty
@@ -70,12 +70,12 @@ class BiGAN(AdversarialModel):
         check_game(self.loss, penalties)
         self.penalties = tuple(penalties)
         examples, latents = (None, *self.event_shape), (None, self.latent_dim)
-        build(encoder, examples)
+        build_once(encoder, examples)
         self.ema_encoder = self._average_of(encoder)
         made = tuple(encoder.compute_output_shape(examples)[1:])
         if made != (self.latent_dim,):
             raise ValueError(expected(f"an encoder to latents of shape ({self.latent_dim},)", made))
-        build(discriminator, (examples, latents))
+        build_once(discriminator, (examples, latents))
         warn_of_misfits(discriminator, self.loss, self.penalties)
 
     @property

@@ -5,12 +5,13 @@ from collections.abc import Callable, Sequence
 import keras
 import tensorflow as tf
 
-from tfgen.adversarial.base import EncodedByInversion, build
+from tfgen.adversarial.base import EncodedByInversion, checked_labels
 from tfgen.adversarial.checks import check_function, check_game, warn_of_misfits
 from tfgen.adversarial.penalised import penalised
 from tfgen.core.checks import check_integer, expected
-from tfgen.core.config import register
+from tfgen.core.config import build_once, register
 from tfgen.core.examples import Batch, Examples
+from tfgen.core.indices import checked_indices
 from tfgen.core.update import Terms, Update
 from tfgen.core.variables import assign_each
 from tfgen.losses import AdversarialLoss, Critic, NonSaturating, Penalty
@@ -103,17 +104,27 @@ class GAN(EncodedByInversion):
         self.discriminator_steps = discriminator_steps
         self.weight_clip = weight_clip
         self.augmentation = augmentation
-        build(discriminator, self._with_label_shape((None, *self.event_shape)))
+        build_once(discriminator, self._with_label_shape((None, *self.event_shape)))
         warn_of_misfits(discriminator, self.loss, self.penalties)
 
     def updates(self, x: Batch, seed: tf.Tensor, training: bool = True) -> Sequence[Update]:
         """Returns the updates of D, each on a slice of the batch, and that of G."""
-        slices = self._slices(x)
+        slices = self._slices(self._checked(x))
         seeds = tf.unstack(tf.random.split(seed, len(slices) + 1, alg="philox"))
         return [
             *(self._judge(k, part, seeds[k], training) for k, part in enumerate(slices)),
             self._deceive(slices[-1], seeds[-1], training),
         ]
+
+    def _checked(self, x: Batch) -> Batch:
+        """Returns a batch whose labels, if they are needed, are checked when the step runs.
+
+        Networks of other packages may take a label that is out of range for some class or none.
+        """
+        if self.num_classes is None:
+            return x
+        labels = checked_labels(x["label"], self.num_classes)
+        return x | {"label": checked_indices(labels, self.num_classes, "labels")}
 
     def _slices(self, x: Batch) -> list[Batch]:
         """Returns the parts of a batch, one for each update of D.

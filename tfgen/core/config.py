@@ -36,6 +36,12 @@ class Configurable:
         return cls(**{key: keras.saving.deserialize_keras_object(v) for key, v in config.items()})
 
 
+def build_once(layer: keras.layers.Layer, shape: Any) -> None:
+    """Builds a layer unless it is built, as one is that was given by a configuration."""
+    if not layer.built:
+        layer.build(shape)
+
+
 def _argument_names(cls: type) -> list[str]:
     """Returns the names of the constructor's arguments, and Keras' own where it takes **kwargs."""
     parameters = inspect.signature(cls.__init__).parameters.values()

@@ -1,6 +1,7 @@
 """NaN and infinity in data or losses: found before they reach a weight, and named."""
 
 import contextlib
+import re
 from collections.abc import Iterator
 
 import keras
@@ -52,19 +53,30 @@ class FiniteGuard(keras.callbacks.Callback):
 
     @contextlib.contextmanager
     def naming_the_batch(self) -> Iterator[None]:
-        """Turns the failure of `assert_finite` into a NonFiniteError that names the batch."""
+        """Turns the failure of a check in the step into an error that names the batch.
+
+        That of `assert_finite` becomes a NonFiniteError, of others that have the form "Expected ...
+        Received: ..." a ValueError.
+        """
         try:
             yield
         except tf.errors.InvalidArgumentError as error:
             _, found, rest = str(error).partition(NOT_FINITE)
-            if not found:
+            if found:
+                raise self._error(rest.splitlines()[0].strip(" ']")) from None
+            failed = re.search(r"assertion failed: \[(Expected .* Received:.*)\]", str(error))
+            if failed is None:
                 raise
-            raise self._error(rest.splitlines()[0].strip(" ']")) from None
+            message = failed[1].replace("] [", " ")
+            raise ValueError(f"{message} at {self._where()}.") from None
 
-    def _error(self, what: str) -> NonFiniteError:
+    def _where(self) -> str:
         first, together = self._batch + 1, self.model.steps_per_execution
         batch = f"batch {first}" if together == 1 else f"batches {first} to {first + together - 1}"
+        return f"epoch {self._epoch + 1}, {batch}"
+
+    def _error(self, what: str) -> NonFiniteError:
         hint = "The last checkpoint is unharmed."
         if self._batch == 0:  # The last step before it may have thrown the weights far off.
             hint = "If the last checkpoint leads here again, tfgen.callbacks.drop_latest goes back."
-        return NonFiniteError(f"{NOT_FINITE} {what} at epoch {self._epoch + 1}, {batch}. {hint}")
+        return NonFiniteError(f"{NOT_FINITE} {what} at {self._where()}. {hint}")

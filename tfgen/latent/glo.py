@@ -16,7 +16,7 @@ from tfgen.core.checks import (
     check_unconditional,
     expected,
 )
-from tfgen.core.config import register
+from tfgen.core.config import build_once, register
 from tfgen.core.examples import Batch, Examples
 from tfgen.core.images import check_images
 from tfgen.core.inversion import Encoding, in_batches, invert
@@ -116,8 +116,7 @@ class GLO(GenerativeModel):
         self.latents = LatentTable(num_examples, latent_dim, self.space, initial_std, seed)
         # The step whose latents the density was fitted to, None when `fit` does not train.
         self._prior_step: int | None = None
-        if not generator.built:
-            generator.build((None, latent_dim))
+        build_once(generator, (None, latent_dim))
         self.built = True
 
     @property

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfgen.core import random
 from tfgen.core.checks import check_integer, check_not_negative, check_unconditional, expected
-from tfgen.core.config import register
+from tfgen.core.config import build_once, register
 from tfgen.core.examples import Batch, Examples
 from tfgen.core.images import check_images
 from tfgen.core.model import GenerativeModel
@@ -109,8 +109,7 @@ class IMLE(GenerativeModel):
             aggregation="only_first_replica",
             name="assigned_noise",
         )
-        if not generator.built:
-            generator.build((None, noise_dim))
+        build_once(generator, (None, noise_dim))
         self.built = True
 
     @property

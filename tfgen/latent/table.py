@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfgen.core.checks import check_integer, check_positive, check_rank, expected
 from tfgen.core.config import Configurable, register
+from tfgen.core.indices import checked_indices
 from tfgen.latent.spaces import Sphere
 
 
@@ -74,7 +75,9 @@ class LatentTable(Configurable, keras.layers.Layer):
         check_rank("index", index.shape, 1, "[batch]")
         if not index.dtype.is_integer:
             raise TypeError(expected("integer indices", index.dtype.name))
-        rows = tf.gather(self.codes.value, self._checked(index))
+        # A GPU would read zeros outside of the table.
+        checked = checked_indices(index, self.num_examples, "latent indices")
+        rows = tf.gather(self.codes.value, checked)
         # XLA drops checks, and clips indices: what is outside must not look like a latent.
         inside = (index >= 0) & (index < self.num_examples)
         return tf.where(inside[:, tf.newaxis], rows, float("nan"))
@@ -82,14 +85,6 @@ class LatentTable(Configurable, keras.layers.Layer):
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, int]:
         """Returns (batch, latent_dim)."""
         return (input_shape[0], self.latent_dim)
-
-    def _checked(self, index: tf.Tensor) -> tf.Tensor:
-        """Returns indices that are in the table, or fails: a GPU would read zeros instead."""
-        inside = tf.reduce_all((index >= 0) & (index < self.num_examples))
-        message = f"Expected latent indices in [0, {self.num_examples}). Received: indices from"
-        received = [message, tf.reduce_min(index), "to", tf.reduce_max(index)]
-        with tf.control_dependencies([tf.debugging.Assert(inside, received)]):
-            return tf.identity(index)
 
     def assign(self, codes: tf.Tensor) -> None:
         """Replaces all rows by the projections of others.

@@ -4,8 +4,9 @@ import keras
 import tensorflow as tf
 
 from tfgen.core.checks import check_integer, check_rank, expected
-from tfgen.core.config import Configurable, register
-from tfgen.networks.stack import Network, Shape, build_once
+from tfgen.core.config import Configurable, build_once, register
+from tfgen.core.indices import checked_indices
+from tfgen.networks.stack import Network, Shape
 
 
 @register
@@ -163,9 +164,6 @@ def embedded(
     if not labels.dtype.is_integer:
         raise TypeError(expected("integer labels", labels.dtype.name))
     inside = (labels >= 0) & (labels < num_classes)
-    message = f"Expected labels in [0, {num_classes}). Received: labels from"
-    received = [message, tf.reduce_min(labels), "to", tf.reduce_max(labels)]
-    with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(inside), received)]):
-        labels = tf.identity(labels)
+    labels = checked_indices(labels, num_classes, "labels")
     options = {"training": training} if not isinstance(embedding, keras.layers.Embedding) else {}
     return tf.where(inside[:, tf.newaxis], embedding(labels, **options), float("nan"))

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from tfgen.core.checks import check_integer, check_rank, expected
-from tfgen.core.config import Configurable, register
+from tfgen.core.config import Configurable, build_once, register
 from tfgen.layers import SpectralNormalization
 
 Shape = Sequence[int | None]
@@ -156,12 +156,6 @@ def batch_normalization(dtype: keras.DTypePolicy) -> keras.layers.BatchNormaliza
     """
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     return keras.layers.BatchNormalization(momentum=0.9, synchronized=replicas > 1, dtype=dtype)
-
-
-def build_once(layer: keras.layers.Layer, shape: Shape) -> None:
-    """Builds a layer unless it is built, as one is that was given by a configuration."""
-    if not layer.built:
-        layer.build(shape)
 
 
 def build_in_order(layers: Layers, shape: Shape) -> None:
