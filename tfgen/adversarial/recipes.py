@@ -1,8 +1,15 @@
 """Published GANs by name: each returns a model, compiled with the optimizers of its paper.
 
-The networks are given; `tfgen.networks` has those of the papers. Keyword arguments go on to the
-model. `compile` it again for other optimizers. Batches are of as many examples as the paper gives
-each update of the discriminator, mostly 64, times `model.discriminator_steps`.
+`compile` it again for other optimizers. Batches are of as many examples as the paper gives each
+update of the discriminator, mostly 64, times `model.discriminator_steps`.
+
+Args of all, beside their own:
+    generator: a layer, latents [batch, d] -> examples [batch, *event].
+    discriminator: a layer, examples -> raw logits. `tfgen.networks` has the networks of the papers.
+    **kwargs: of the model, such as `prior`, `ema_decay` or `seed`; those that the recipe sets, but
+        for the loss, may be among them.
+
+Each raises what its model raises.
 """
 
 from typing import Any
@@ -72,6 +79,9 @@ def wgan(generator: Layer, discriminator: Layer, clip: float = 0.01, **kwargs: A
     """Arjovsky, Chintala and Bottou, 2017, https://arxiv.org/abs/1701.07875.
 
     Five steps of the critic on fresh examples, its weights clipped, RMSProp at 5e-5.
+
+    Args:
+        clip: the bound of each weight of the critic, > 0.
     """
     settings = {"discriminator_steps": 5, "weight_clip": WeightClip(clip), **kwargs}
     model = GAN(generator, discriminator, Wasserstein(), **settings)
@@ -81,14 +91,22 @@ def wgan(generator: Layer, discriminator: Layer, clip: float = 0.01, **kwargs: A
 
 
 def wgan_gp(generator: Layer, discriminator: Layer, weight: float = 10.0, **kwargs: Any) -> GAN:
-    """Gulrajani et al., 2017, https://arxiv.org/abs/1704.00028; the critic without BatchNorm."""
+    """Gulrajani et al., 2017, https://arxiv.org/abs/1704.00028; the critic without BatchNorm.
+
+    Args:
+        weight: of the gradient penalty, > 0.
+    """
     settings = {"discriminator_steps": 5, "penalties": [GradientPenalty(weight)], **kwargs}
     model = GAN(generator, discriminator, Wasserstein(), **settings)
     return _compiled(model, 1e-4, 0.0, 0.9)
 
 
 def dragan(generator: Layer, discriminator: Layer, weight: float = 10.0, **kwargs: Any) -> GAN:
-    """Kodali et al., 2017, https://arxiv.org/abs/1705.07215."""
+    """Kodali et al., 2017, https://arxiv.org/abs/1705.07215.
+
+    Args:
+        weight: of its penalty, > 0.
+    """
     settings = {"penalties": [DRAGAN(weight)], **kwargs}
     return _compiled(GAN(generator, discriminator, NonSaturating(), **settings), 1e-4, 0.5)
 
@@ -105,18 +123,29 @@ def sngan(generator: Layer, discriminator: Layer, **kwargs: Any) -> GAN:
 def relativistic(generator: Layer, discriminator: Layer, loss: Any = None, **kwargs: Any) -> GAN:
     """Jolicoeur-Martineau, 2018, https://arxiv.org/abs/1807.00734: the average one, over `loss`.
 
-    Over `NonSaturating()` unless given, which is the paper's RaSGAN; its RaLSGAN is over
-    `LeastSquares(1, -1)`, since differences of logits have targets of either sign.
+    Args:
+        loss: of `tfgen.losses`; `NonSaturating()` unless given, which makes the paper's RaSGAN. Its
+            RaLSGAN is over `LeastSquares(1, -1)`, since differences of logits have targets of
+            either sign.
     """
     average = RelativisticAverage(loss or NonSaturating())
     return _compiled(GAN(generator, discriminator, average, **kwargs), 2e-4, 0.5)
 
 
 def began(generator: Layer, autoencoder: Layer, **kwargs: Any) -> BEGAN:
-    """Berthelot, Schumm and Metz, 2017, https://arxiv.org/abs/1703.10717; Adam at 1e-4."""
+    """Berthelot, Schumm and Metz, 2017, https://arxiv.org/abs/1703.10717; Adam at 1e-4.
+
+    Args:
+        autoencoder: in place of a discriminator: a layer, examples -> examples of the same shape.
+    """
     return _compiled(BEGAN(generator, autoencoder, **kwargs), 1e-4, 0.5)
 
 
 def bigan(generator: Layer, encoder: Layer, discriminator: Layer, **kwargs: Any) -> BiGAN:
-    """Donahue, Krähenbühl and Darrell, 2017, https://arxiv.org/abs/1605.09782; Adam at 2e-4."""
+    """Donahue, Krähenbühl and Darrell, 2017, https://arxiv.org/abs/1605.09782; Adam at 2e-4.
+
+    Args:
+        encoder: a layer, examples -> latents [batch, d].
+        discriminator: a layer, pairs (examples, latents) -> raw logits [batch, 1].
+    """
     return _compiled(BiGAN(generator, encoder, discriminator, **kwargs), 2e-4, 0.5)

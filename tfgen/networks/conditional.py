@@ -18,6 +18,10 @@ class ConditionalGenerator(Configurable, keras.layers.Layer):
         num_classes: labels are in [0, num_classes).
         embedding_dim: of the embedding, > 0.
 
+    Raises:
+        TypeError: when a number is not an integer.
+        ValueError: when one is not > 0.
+
     Reference: Mirza and Osindero, "Conditional Generative Adversarial Nets", 2014,
         https://arxiv.org/abs/1411.1784.
     """
@@ -78,6 +82,11 @@ class ProjectionDiscriminator(Network):
         discriminator: a network of this package, x -> logits [batch, 1] or patches of them.
         num_classes: labels are in [0, num_classes).
         spectral_norm: whether the embeddings are divided by their largest singular value.
+
+    Raises:
+        TypeError: when the discriminator does not tell its features, or `num_classes` is not an
+            integer.
+        ValueError: when `num_classes` is not > 0, or the discriminator has no hidden layers.
 
     Reference: Miyato and Koyama, "cGANs with Projection Discriminator", 2018,
         https://arxiv.org/abs/1802.05637.

@@ -27,6 +27,10 @@ class DCGANGenerator(Stack):
         filters: of the largest hidden map; each smaller one has twice as many.
         batch_norm: whether the layers but the last are normalised; those have no bias then.
 
+    Raises:
+        TypeError: when a size is not an integer.
+        ValueError: when `filters` is not > 0, or the shape is not such as above.
+
     Reference: Radford et al., "Unsupervised Representation Learning with Deep Convolutional
         Generative Adversarial Networks", 2016, https://arxiv.org/abs/1511.06434.
     """
@@ -79,6 +83,11 @@ class DCGANDiscriminator(Stack):
             then. A gradient penalty asks for False.
         spectral_norm: whether the kernels are divided by their largest singular value.
         slope: of the leaky ReLU below zero.
+
+    Raises:
+        TypeError: when a size is not an integer.
+        ValueError: when a number is out of range, the shape is not such as above, or inputs have
+            another.
 
     Reference: Radford et al., "Unsupervised Representation Learning with Deep Convolutional
         Generative Adversarial Networks", 2016, https://arxiv.org/abs/1511.06434.

@@ -72,7 +72,8 @@ class InfoGANGenerator(_InfoGAN):
 
     Raises:
         TypeError: when a size is not an integer.
-        ValueError: when one is out of range, or the shape does not fit.
+        ValueError: when a number is out of range, there are not two filters, or the shape does not
+            fit.
 
     Reference: Chen et al., "InfoGAN", 2016, https://arxiv.org/abs/1606.03657; as in Lucic et al.,
         "Are GANs Created Equal?", 2018, https://arxiv.org/abs/1711.10337.
@@ -152,6 +153,11 @@ class InfoGANDiscriminator(_Body):
         spectral_norm: whether the kernels are divided by their largest singular value.
         slope: of the leaky ReLU below zero.
 
+    Raises:
+        TypeError: when a size is not an integer.
+        ValueError: when a number is out of range, there are not two filters, or inputs are not
+            images of known size.
+
     Reference: Chen et al., "InfoGAN", 2016, https://arxiv.org/abs/1606.03657; as in Lucic et al.,
         "Are GANs Created Equal?", 2018, https://arxiv.org/abs/1711.10337.
     """
@@ -180,6 +186,11 @@ class InfoGANEncoder(_Body):
             have no bias then.
         spectral_norm: whether the kernels are divided by their largest singular value.
         slope: of the leaky ReLU below zero.
+
+    Raises:
+        TypeError: when a size is not an integer.
+        ValueError: when a number is out of range, there are not two filters, or inputs are not
+            images of known size.
 
     Reference: Donahue et al., "Adversarial Feature Learning" (BiGAN), 2017,
         https://arxiv.org/abs/1605.09782, for the place that it takes.
@@ -213,6 +224,11 @@ class InfoGANAutoencoder(_InfoGAN):
         batch_norm: whether the layers between the first convolution, the code and the last layer
             are normalised; those have no bias then.
         slope: of the leaky ReLU below zero.
+
+    Raises:
+        TypeError: when a size is not an integer.
+        ValueError: when a number is out of range, there are not two filters, the shape does not
+            fit, or inputs have another.
 
     Reference: Berthelot et al., "BEGAN", 2017, https://arxiv.org/abs/1703.10717; sizes as in Lucic
         et al., "Are GANs Created Equal?", 2018, https://arxiv.org/abs/1711.10337.

@@ -38,6 +38,10 @@ class JointDiscriminator(Network):
         spectral_norm: whether the kernels are divided by their largest singular value.
         slope: of the leaky ReLU below zero.
 
+    Raises:
+        TypeError: when a size is not an integer.
+        ValueError: when a number is out of range, or inputs are not such a pair, of known size.
+
     Reference: Donahue et al., "Adversarial Feature Learning" (BiGAN), 2017,
         https://arxiv.org/abs/1605.09782.
     """

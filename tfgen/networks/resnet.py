@@ -30,6 +30,10 @@ class ResNetGenerator(Stack):
         num_blocks: 3 for 32 x 32 (from 4 x 4) and 48 x 48 (from 6 x 6), 4 for 64 x 64.
         batch_norm: whether blocks and their end are normalised.
 
+    Raises:
+        TypeError: when a size or `num_blocks` is not an integer.
+        ValueError: when one is not > 0, or the shape does not fit.
+
     Reference: Miyato et al., "Spectral Normalization for Generative Adversarial Networks", 2018,
         https://arxiv.org/abs/1802.05957.
     """
@@ -94,6 +98,10 @@ class ResNetDiscriminator(Stack):
         num_blocks: 4 for 32 x 32, 5 for 48 x 48 and 64 x 64; at least 3. Height and width are
             divisible by 2**(num_blocks - 2).
         spectral_norm: whether the kernels are divided by their largest singular value.
+
+    Raises:
+        TypeError: when a number is not an integer.
+        ValueError: when one is out of range, or inputs are not images that can be halved so often.
 
     Reference: Miyato et al., "Spectral Normalization for Generative Adversarial Networks", 2018,
         https://arxiv.org/abs/1802.05957.
