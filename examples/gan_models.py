@@ -131,7 +131,11 @@ def _check_penalties(texts: list[str]) -> bool:
 def penalty(text: str) -> losses.Penalty:
     """Returns the penalty that a name, or a name and a weight, describe."""
     name, _, weight = text.partition(":")
-    return PENALTIES[name](*([float(weight)] if weight else []))
+    try:
+        given = [float(weight)] if weight else []
+    except ValueError as error:
+        raise ValueError(f"Expected {name}:WEIGHT, a number. Received: {text}") from error
+    return PENALTIES[name](*given)
 
 
 def penalties() -> list[losses.Penalty]:

@@ -277,7 +277,10 @@ def sheet(path: Path, panels: dict[str, np.ndarray]) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(1, len(panels), figsize=(3.4 * len(panels), 3.7), squeeze=False)
+    widths = [image.shape[1] / image.shape[0] for image in panels.values()]
+    figure, axes = pyplot.subplots(
+        1, len(panels), figsize=(3.4 * sum(widths), 3.7), width_ratios=widths, squeeze=False
+    )
     for axis, (name, image) in zip(axes[0], panels.items(), strict=True):
         axis.imshow(image, cmap="gray", vmin=0, vmax=1)  # Colours are shown as they are.
         axis.set_title(name, fontsize=10)

@@ -7,8 +7,11 @@ The run writes samples.png, interpolation.png, sheets/, metrics.json, history.cs
 serving/1/ under --workdir, prints its scores, and goes on where it stopped when started again.
 """
 
+import os
 from pathlib import Path
 from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # Before TensorFlow is imported.
 
 import gan_models
 import keras

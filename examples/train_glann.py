@@ -8,10 +8,13 @@ scores, and goes on where it stopped when it is started again.
 """
 
 import math
+import os
 import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # Before TensorFlow is imported.
 
 import keras
 import numpy as np

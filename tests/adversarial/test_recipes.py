@@ -6,7 +6,8 @@ import pytest
 
 from tests.small_models import blocks
 from tfgen import losses
-from tfgen.adversarial import recipes
+from tfgen.adversarial import SGHMC, recipes
+from tfgen.core import random
 from tfgen.distributions import StandardNormal
 from tfgen.networks import MLP, JointDiscriminator
 
@@ -67,6 +68,28 @@ def test_bigan():
     gan = recipes.bigan(*parts, prior=StandardNormal(3))
     assert float(gan.encoder_optimizer.learning_rate) == pytest.approx(2e-4)
     assert_trains(gan)
+
+
+def test_bayesian_gan():
+    """Of three generators before two discriminators, each a chain of so many examples."""
+    generators, discriminators = (
+        [networks()[index] for _ in range(count)] for index, count in ((0, 3), (1, 2))
+    )
+    gan = recipes.bayesian_gan(
+        generators, discriminators, 10, StandardNormal(3), friction=0.3, prior_std=2.0, seed=4
+    )
+    assert type(gan.loss) is losses.NonSaturating
+    assert gan.latent_dim == 4
+    for optimizer, count in ((gan.generator_optimizer, 3), (gan.discriminator_optimizer, 2)):
+        assert type(optimizer) is SGHMC
+        assert (optimizer.num_examples, optimizer.beta_2) == (10 * count, 0.99)
+        assert (optimizer.friction, optimizer.prior_std) == (0.3, 2.0)
+    assert gan.generator_optimizer.seed != gan.discriminator_optimizer.seed
+    assert_trains(gan)
+    z = gan.prior.sample_rows(random.row_seeds(6, 0))
+    for row, image in zip(z, gan.sample(6, seed=0), strict=True):
+        chain = generators[int(row[0] * 3)]
+        np.testing.assert_allclose(chain(row[None, 1:])[0], image, rtol=1e-5, atol=1e-6)
 
 
 def assert_trains(gan: keras.Model) -> None:

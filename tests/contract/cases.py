@@ -14,7 +14,7 @@ import numpy as np
 
 from tests.contract.noise import SameNoise
 from tests.contract.values import perceptual
-from tfgen import adversarial, distributions, latent, layers, losses, networks
+from tfgen import adversarial, distributions, implicit, latent, layers, losses, networks
 from tfgen.core.examples import Batch, Examples
 from tfgen.core.model import GenerativeModel
 
@@ -65,7 +65,8 @@ class ModelCase:
         labels: returns those of the examples, of a conditional model.
         state: variables, not trained, that an update of some groups may move: statistics of a
             network that another update trains, moving averages.
-        unserved: variables that only training needs, and an export leaves out.
+        unserved: variables that only training needs, and an export leaves out; None if there are
+            none.
         idle: variables whose gradient may be zero, such as the last bias of a critic whose loss is
             linear in its logits.
     """
@@ -80,7 +81,7 @@ class ModelCase:
     state: Callable[[GenerativeModel, Sequence[str]], Sequence[keras.Variable]] = (
         lambda model, groups: ()
     )
-    unserved: Callable[[GenerativeModel], Sequence[keras.Variable]] = _tables
+    unserved: Callable[[GenerativeModel], Sequence[keras.Variable]] | None = _tables
     idle: Callable[[GenerativeModel], Sequence[keras.Variable]] = lambda model: ()
 
     def compiled(
@@ -308,6 +309,40 @@ def _bigan(exact: bool = False) -> adversarial.BiGAN:
     )
 
 
+def _gan_bayesian(exact: bool = False) -> adversarial.GAN:
+    """A mixture of generators before a committee."""
+    parts = [distributions.Uniform(1, 0.0, 1.0), distributions.StandardNormal(3)]
+    return adversarial.GAN(
+        layers.OneOf([networks.MLP((2,), (16,)) for _ in range(1 if exact else 2)]),
+        layers.EachOf([networks.MLP((1,), (16,), activation="leaky_relu") for _ in range(2)]),
+        prior=SameNoise(4) if exact else distributions.Blockwise(parts),
+        **ENCODE,
+    )
+
+
+def _moments(exact: bool = False) -> implicit.MomentMatching:
+    return implicit.MomentMatching(
+        _image_net(batch_norm=not exact),
+        implicit.Moments([implicit.Mean(), implicit.Covariance()]),
+        prior=_noise(4, exact),
+        seed=4,
+    )
+
+
+def _mmd(exact: bool = False) -> implicit.MomentMatching:
+    return implicit.MomentMatching(
+        networks.MLP((2,), (16,), activation="tanh"),
+        implicit.SquaredMMD(losses.RBF((0.5, 2.0)), unbiased=False),
+        prior=_noise(3, exact),
+    )
+
+
+def _ratio(exact: bool = False) -> implicit.RatioEstimator:
+    base = SameNoise(2) if exact else distributions.Uniform(2, -4.0, 4.0)
+    classifier = networks.MLP((1,), (16,), activation="tanh")
+    return implicit.RatioEstimator(classifier, base, num_proposals=7, seed=6)
+
+
 def _labels() -> np.ndarray:
     return np.arange(NUM_EXAMPLES) % 3
 
@@ -349,6 +384,10 @@ MODELS = (
     _adversarial("gan_relativistic", _gan_relativistic, vectors, idle=_last_bias),
     _adversarial("began", _began, images),
     _adversarial("bigan", _bigan, images),
+    _adversarial("gan_bayesian", _gan_bayesian, vectors),
+    ModelCase("moments", _moments, images, unserved=None),
+    ModelCase("mmd", _mmd, vectors, unserved=None),
+    ModelCase("ratio", _ratio, vectors, unserved=None),
 )
 
 

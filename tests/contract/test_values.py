@@ -1,4 +1,4 @@
-"""The properties of losses, spaces, distances, layers, densities and row optimizers."""
+"""The properties of losses, kernels, spaces, distances, layers, densities and row optimizers."""
 
 import keras
 import numpy as np
@@ -73,6 +73,43 @@ def test_losses_refuse_other_shapes(case):
     height, *rest = case.shape
     with pytest.raises(ValueError, match=r"Expected .*Received: "):
         case.create()(tf.zeros([2, *case.shape]), tf.zeros([2, height + 1, *rest]))
+
+
+@pytest.mark.parametrize("case", **by_name(values.KERNELS))
+def test_kernels_known_by_hand(case):
+    assert len(case.known) >= 2
+    for x, y, expected in case.known:
+        np.testing.assert_allclose(case.create()(x, y), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("case", **by_name(values.KERNELS))
+def test_kernels_are_symmetric_and_positive_definite(case):
+    kernel, x, y = case.create(), normal(20, 3), normal(10, 3, seed=1)
+    found = kernel(x, y)
+    assert found.shape == (20, 10)
+    assert found.dtype == tf.float32
+    np.testing.assert_array_equal(found, tf.transpose(kernel(y, x)))
+    assert np.linalg.eigvalsh(np.asarray(kernel(x, x), np.float64)).min() > 0
+    np.testing.assert_allclose(kernel(x + 7, y + 7), found, rtol=1e-4)
+
+
+@pytest.mark.parametrize("case", **by_name(values.KERNELS))
+def test_kernels_rise_as_points_come_together(case):
+    kernel, y = case.create(), tf.constant([[0.5, 0.5], [0.0, 0.0]])
+    x = tf.Variable([[0.0, 0.0]])
+    with tf.GradientTape() as tape:
+        found = kernel(x, y)
+    slopes = tape.jacobian(found, x)[0, :, 0].numpy()
+    assert (slopes[0] > 0).all()
+    np.testing.assert_array_equal(slopes[1], 0)
+    assert found[0, 1] == tf.reduce_max(found)
+
+
+@pytest.mark.parametrize("case", **by_name(values.KERNELS))
+@pytest.mark.parametrize("shapes", [((4, 3), (4, 2)), ((4,), (4,)), ((4, 3), (4, 3, 1))], ids=str)
+def test_kernels_refuse_other_shapes(case, shapes):
+    with pytest.raises(ValueError, match=r"Expected .*Received: "):
+        case.create()(*map(tf.zeros, shapes))
 
 
 @pytest.mark.parametrize("case", **by_name(values.SPACES))

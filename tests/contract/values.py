@@ -1,4 +1,4 @@
-"""The table of values: losses, spaces, distances, layers, densities, optimizers and metrics.
+"""The table of values: losses, kernels, spaces, distances, layers, densities and all the others.
 
 `create` functions give arguments that differ from the defaults, so that a forgotten one is seen.
 """
@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from tests.contract.adversarial_values import ADVERSARIAL_LOSSES, CLIPS, PENALTIES
-from tfgen import distributions, latent, layers, losses, metrics, networks
+from tfgen import adversarial, distributions, latent, layers, losses, metrics, networks
 
 
 def _frozen_network() -> keras.Model:
@@ -106,6 +106,48 @@ LOSSES = (
             (_flat(0.3, (4, 4, 1)), _flat(0.2, (4, 4, 1)), [0.6]),
         ],
         shape=(4, 4, 1),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class KernelCase:
+    """A kernel, and numbers worked out by hand.
+
+    Args:
+        name: of the case.
+        create: returns the kernel.
+        known: triples of x [n, d], y [m, d], and the values, [n, m].
+    """
+
+    name: str
+    create: Callable[[], losses.Kernel]
+    known: Sequence[tuple[Sequence, Sequence, Sequence]]
+
+
+# Squared distances of 1 and 4; of 0 and 25.
+NEAR, FAR = ([[0.0]], [[1.0], [-2.0]]), ([[3.0, 0.0]], [[3.0, 0.0], [0.0, 4.0]])
+
+KERNELS = (
+    # exp(-1 / 2) and exp(-4 / 2).
+    KernelCase("rbf", losses.RBF, [(*NEAR, [[0.606531, 0.135335]]), (*FAR, [[1.0, 3.726653e-6]])]),
+    # exp(-1 / 2) + exp(-1 / 8) and exp(-2) + exp(-1 / 2); 2 and exp(-12.5) + exp(-25 / 8).
+    KernelCase(
+        "rbf_of_two_bandwidths",
+        lambda: losses.RBF((1.0, 2.0)),
+        [(*NEAR, [[1.489028, 0.741866]]), (*FAR, [[2.0, 0.0439407]])],
+    ),
+    # 1 / (1 + 1) and 1 / (1 + 4).
+    KernelCase(
+        "inverse_multiquadratic",
+        losses.InverseMultiquadratic,
+        [(*NEAR, [[0.5, 0.2]]), (*FAR, [[1.0, 1 / 26]])],
+    ),
+    # 1 / 2 + 4 / 5 and 1 / 5 + 4 / 8; 2 and 1 / 26 + 4 / 29.
+    KernelCase(
+        "inverse_multiquadratic_of_two_scales",
+        lambda: losses.InverseMultiquadratic((1.0, 4.0)),
+        [(*NEAR, [[1.3, 0.7]]), (*FAR, [[2.0, 0.1763926]])],
     ),
 )
 
@@ -232,6 +274,16 @@ LAYERS = (
         lambda: np.array([8, 0, 3, 3], np.int64),
     ),
     LayerCase(
+        "one_of",
+        lambda: layers.OneOf([networks.MLP((2,), (4,)) for _ in range(3)], name="members"),
+        lambda: np.abs(_codes()) % 1,
+    ),
+    LayerCase(
+        "each_of",
+        lambda: layers.EachOf([networks.MLP((2,), (4,)) for _ in range(3)], name="members"),
+        _codes,
+    ),
+    LayerCase(
         "spectral_normalization",
         lambda: layers.SpectralNormalization(keras.layers.Dense(4), 2, "normalised", False),
         _codes,
@@ -282,7 +334,7 @@ DENSITIES = (
 
 @dataclass(frozen=True)
 class OptimizerCase:
-    """An optimizer of tables."""
+    """An optimizer."""
 
     name: str
     create: Callable[[], keras.optimizers.Optimizer]
@@ -292,6 +344,13 @@ ROW_OPTIMIZERS = (
     OptimizerCase("row_sgd", lambda: latent.RowSGD(0.5, name="rows")),
     OptimizerCase(
         "row_adam", lambda: latent.RowAdam(0.3, beta_1=0.5, beta_2=0.9, epsilon=1e-3, name="rows")
+    ),
+)
+
+SAMPLERS = (
+    OptimizerCase(
+        "sghmc",
+        lambda: adversarial.SGHMC(9, 0.1, 0.3, 2.0, beta_2=0.9, epsilon=0.1, seed=3, name="chain"),
     ),
 )
 
@@ -356,6 +415,7 @@ VALUES = (
     *ADVERSARIAL_LOSSES,
     *PENALTIES,
     *CLIPS,
+    *KERNELS,
     *SPACES,
     *DISTANCES,
     *LAYERS,
@@ -363,6 +423,7 @@ VALUES = (
     *PAIR_NETWORKS,
     *DENSITIES,
     *ROW_OPTIMIZERS,
+    *SAMPLERS,
     *METRICS,
     *SCORES,
 )

@@ -9,9 +9,6 @@ from tests.small_models import COMPLAINT
 from tfgen.core import random
 from tfgen.distributions import Gaussian, GaussianMixture
 
-# TensorFlow Probability's import.
-pytestmark = pytest.mark.filterwarnings("ignore:distutils Version classes:DeprecationWarning")
-
 RNG = np.random.default_rng(0)
 COVARIANCE = np.array([[2.0, 0.6, 0.0], [0.6, 1.0, -0.3], [0.0, -0.3, 0.5]])
 X = RNG.multivariate_normal([1.0, -2.0, 3.0], COVARIANCE, size=500)

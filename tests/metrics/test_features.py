@@ -143,7 +143,7 @@ def test_a_saved_classifier_gives_the_same_features(classifier, tmp_path):
 
 def test_files_that_hold_no_classifier(classifier, tmp_path):
     path = tmp_path / "classifier.keras"
-    with pytest.raises(ValueError, match=r"classifier.keras, which is none"):
+    with pytest.raises(ValueError, match=r"classifier.keras, which does not exist"):
         ClassifierFeatures.load(path)
     ClassifierFeatures(classifier).save(path)
     path.write_bytes(path.read_bytes()[:-500])

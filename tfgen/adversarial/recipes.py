@@ -12,6 +12,7 @@ Args of all, beside their own:
 Each raises what its model raises.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -19,6 +20,9 @@ import keras
 from tfgen.adversarial.began import BEGAN
 from tfgen.adversarial.bigan import BiGAN
 from tfgen.adversarial.gan import GAN
+from tfgen.adversarial.sghmc import SGHMC
+from tfgen.distributions import Blockwise, StandardNormal, Uniform
+from tfgen.layers import EachOf, OneOf
 from tfgen.losses import (
     DRAGAN,
     GradientPenalty,
@@ -149,3 +153,42 @@ def bigan(generator: Layer, encoder: Layer, discriminator: Layer, **kwargs: Any)
         discriminator: a layer, pairs (examples, latents) -> raw logits [batch, 1].
     """
     return _compiled(BiGAN(generator, encoder, discriminator, **kwargs), 2e-4, 0.5)
+
+
+def bayesian_gan(
+    generators: Sequence[Layer],
+    discriminators: Sequence[Layer],
+    num_examples: int,
+    prior: Layer | None = None,
+    learning_rate: float = 1e-3,
+    friction: float = 0.5,
+    prior_std: float = 1.0,
+    **kwargs: Any,
+) -> GAN:
+    """Saatchi and Wilson, 2017, https://arxiv.org/abs/1705.09558: a posterior over both networks.
+
+    Each network is a chain of SGHMC, here the scale-adapted one with a `beta_2` of 0.99. Generators
+    learn from all discriminators and the other way round; samples are of all generators alike, one
+    posterior draw each. The first number of a latent, in [0, 1), says which makes an example, and a
+    batch is divided among them: batches are of as many examples as one GAN takes, times
+    `len(generators)`.
+
+    Args:
+        generators, discriminators: networks of their own weights, without batch normalisation.
+        num_examples: training examples that the posterior is given, > 0.
+        prior: of the rest of the latents; `StandardNormal(64)` unless given.
+        learning_rate, friction, prior_std: of `SGHMC`.
+    """
+    noise = Blockwise([Uniform(1, 0.0, 1.0), prior or StandardNormal(64)])
+    model = GAN(OneOf(generators), EachOf(discriminators), prior=noise, **kwargs)
+    settings = {"learning_rate": learning_rate, "friction": friction, "prior_std": prior_std}
+
+    def sampler(num_chains: int, seed: int) -> SGHMC:
+        # The loss is a mean over the chains: the part of each is one of so many.
+        return SGHMC(num_examples * num_chains, beta_2=0.99, seed=seed % 2**31, **settings)
+
+    model.compile(
+        generator_optimizer=sampler(len(generators), model.seed),
+        discriminator_optimizer=sampler(len(discriminators), model.seed + 1),
+    )
+    return model

@@ -59,6 +59,11 @@ def fold(seeds: tf.Tensor, data: int) -> tf.Tensor:
     return _fold(tf.convert_to_tensor(seeds), data)
 
 
+def split(seeds: tf.Tensor, num: int) -> tf.Tensor:
+    """Returns so many seeds of each row's, int32 [batch, num, 2] from [batch, 2]."""
+    return _split(tf.convert_to_tensor(seeds), num)
+
+
 def normal(seeds: tf.Tensor, shape: Sequence[int]) -> tf.Tensor:
     """Draws standard normal rows, float32 [batch, *shape], from row seeds, int32 [batch, 2]."""
     return _by_row(tf.convert_to_tensor(seeds), tuple(shape), tf.random.stateless_normal)
@@ -82,6 +87,11 @@ def _by_row(seeds: tf.Tensor, shape: tuple[int, ...], draw: Callable) -> tf.Tens
 @tf.function(autograph=False, reduce_retracing=True)
 def _fold(seeds: tf.Tensor, data: int) -> tf.Tensor:
     return tf.map_fn(lambda seed: tf.random.fold_in(seed, data, alg=_PHILOX), seeds)
+
+
+@tf.function(autograph=False, reduce_retracing=True)
+def _split(seeds: tf.Tensor, num: int) -> tf.Tensor:
+    return tf.map_fn(lambda seed: tf.random.split(seed, num, alg=_PHILOX), seeds)
 
 
 def step_seed(seed: int, step: tf.Tensor) -> tf.Tensor:

@@ -23,3 +23,17 @@ def global_mean(x: tf.Tensor) -> tf.Tensor:
     sums = tf.stack([tf.reduce_sum(x), tf.cast(tf.size(x), tf.float32)])
     total, count = tf.unstack(context.all_reduce(tf.distribute.ReduceOp.SUM, sums))
     return total / count
+
+
+def gathered(x: tf.Tensor) -> tf.Tensor:
+    """Returns the rows of all replicas, in their order; `x` itself outside of replicas.
+
+    Gradients cross replicas, and every replica has to call it, as for `global_mean`.
+
+    Args:
+        x: [rows, ...], this replica's.
+    """
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return x
+    return tf.ensure_shape(context.all_gather(x, axis=0), [None, *x.shape[1:]])

@@ -30,7 +30,8 @@ def load_model(path: str | os.PathLike, cls: type[Model] = keras.Model) -> Model
     """
     path = Path(path)
     if not path.is_file():
-        raise ValueError(expected("a `.keras` file", f"{path}, which is none"))
+        found = "is not a file" if path.exists() else "does not exist"
+        raise ValueError(expected("a `.keras` file", f"{path}, which {found}"))
     try:
         name = _saved_class(path)
         saved = keras.saving.get_registered_object(name)

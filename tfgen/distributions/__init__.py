@@ -1,6 +1,6 @@
 """Densities with weights in Keras layers, and TFP distributions built from them per call."""
 
 from tfgen.distributions.gaussian import Gaussian, GaussianMixture
-from tfgen.distributions.noise import StandardNormal, Uniform
+from tfgen.distributions.noise import Blockwise, StandardNormal, Uniform
 
-__all__ = ["Gaussian", "GaussianMixture", "StandardNormal", "Uniform"]
+__all__ = ["Blockwise", "Gaussian", "GaussianMixture", "StandardNormal", "Uniform"]

@@ -1,5 +1,6 @@
 """Noise that a generator turns into examples: densities with nothing to fit."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import keras
@@ -87,3 +88,40 @@ class Uniform(_Noise):
 
         each = tfd.Uniform(tf.fill([self.dim], self.low), tf.fill([self.dim], self.high))
         return tfd.Independent(each, reinterpreted_batch_ndims=1)
+
+
+@register
+class Blockwise(_Noise):
+    """Independent noises side by side, e.g. `Blockwise([Uniform(1, 0.0, 1.0), StandardNormal(8)])`.
+
+    Args:
+        parts: noises of this module, at least one, in their order.
+
+    Raises:
+        ValueError: when there are none.
+    """
+
+    def __init__(self, parts: Sequence[_Noise], **kwargs: object) -> None:
+        parts = list(parts)
+        if not parts or not all(isinstance(part, _Noise) for part in parts):
+            raise ValueError(expected("`parts`, at least one noise", parts))
+        super().__init__(sum(part.dim for part in parts), **kwargs)
+        self.parts = parts
+
+    def draw(self, num_rows: int | tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Draws vectors for one step of training, [num_rows, dim], from a seed, int32 [2]."""
+        seeds = tf.unstack(tf.random.split(seed, len(self.parts), alg="philox"))
+        drawn = [part.draw(num_rows, own) for part, own in zip(self.parts, seeds, strict=True)]
+        return tf.concat(drawn, axis=1)
+
+    def sample_rows(self, row_seeds: tf.Tensor) -> tf.Tensor:
+        """Draws one vector a row seed, [batch, dim] from int32 [batch, 2]."""
+        seeds = [random.fold(row_seeds, index) for index in range(len(self.parts))]
+        drawn = [part.sample_rows(own) for part, own in zip(self.parts, seeds, strict=True)]
+        return tf.concat(drawn, axis=1)
+
+    def distribution(self) -> "tfd.Blockwise":
+        """Returns the TFP distribution over [dim]."""
+        from tensorflow_probability import distributions as tfd
+
+        return tfd.Blockwise([part.distribution() for part in self.parts])

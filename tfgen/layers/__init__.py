@@ -1,13 +1,16 @@
 """Layers and differentiable augmentations: tensors in, tensors out."""
 
 from tfgen.layers.augmentation import Color, Cutout, DiffAugment, Flip, Translate
+from tfgen.layers.choice import EachOf, OneOf
 from tfgen.layers.spectral_norm import SpectralNormalization
 
 __all__ = [
     "Color",
     "Cutout",
     "DiffAugment",
+    "EachOf",
     "Flip",
+    "OneOf",
     "SpectralNormalization",
     "Translate",
 ]

@@ -21,6 +21,13 @@ from tfgen.losses.f_divergences import (
     SquaredHellinger,
     TotalVariation,
 )
+from tfgen.losses.mmd import (
+    RBF,
+    InverseMultiquadratic,
+    Kernel,
+    median_bandwidth,
+    squared_mmd,
+)
 from tfgen.losses.penalties import (
     DRAGAN,
     R1,
@@ -48,6 +55,7 @@ __all__ = [
     "KL",
     "R1",
     "R2",
+    "RBF",
     "AbsoluteError",
     "AdversarialLoss",
     "Consistency",
@@ -55,7 +63,9 @@ __all__ = [
     "FDivergence",
     "GradientPenalty",
     "Hinge",
+    "InverseMultiquadratic",
     "JensenShannon",
+    "Kernel",
     "LaplacianPyramid",
     "Lazy",
     "LeastSquares",
@@ -77,6 +87,8 @@ __all__ = [
     "gaussian_blur",
     "laplacian_pyramid",
     "mean_absolute_error",
+    "median_bandwidth",
     "squared_error",
+    "squared_mmd",
     "vgg16_features",
 ]

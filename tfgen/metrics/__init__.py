@@ -1,10 +1,17 @@
-"""How good generated images are: FID, KID, Inception score, precision and recall."""
+"""How good samples are: scores of generated images, divergences between distributions."""
 
 from tfgen.metrics.classifier import (
     TrainedClassifier,
     build_classifier,
     feature_levels,
     train_classifier,
+)
+from tfgen.metrics.discrete import Discrete
+from tfgen.metrics.divergences import (
+    jensen_shannon,
+    kl_divergence,
+    maximum_mean_discrepancy,
+    total_variation,
 )
 from tfgen.metrics.features import ClassifierFeatures, FeatureExtractor
 from tfgen.metrics.frechet import (
@@ -19,10 +26,13 @@ from tfgen.metrics.inception_score import InceptionScore, inception_score
 from tfgen.metrics.keras_inception import KerasInceptionFeatures
 from tfgen.metrics.kernel import KernelInceptionDistance, kid
 from tfgen.metrics.manifold import PrecisionRecall, PrecisionRecallScore, precision_recall
+from tfgen.metrics.modes import ModeScore, mode_coverage
 from tfgen.metrics.score import Score, StreamingMetric
+from tfgen.metrics.wasserstein import sliced_wasserstein, wasserstein
 
 __all__ = [
     "ClassifierFeatures",
+    "Discrete",
     "FeatureExtractor",
     "FeatureStatistics",
     "FrechetInceptionDistance",
@@ -30,6 +40,7 @@ __all__ = [
     "InceptionScore",
     "KerasInceptionFeatures",
     "KernelInceptionDistance",
+    "ModeScore",
     "PrecisionRecall",
     "PrecisionRecallScore",
     "Score",
@@ -41,7 +52,14 @@ __all__ = [
     "fid",
     "frechet_distance",
     "inception_score",
+    "jensen_shannon",
     "kid",
+    "kl_divergence",
+    "maximum_mean_discrepancy",
+    "mode_coverage",
     "precision_recall",
+    "sliced_wasserstein",
+    "total_variation",
     "train_classifier",
+    "wasserstein",
 ]

@@ -1,0 +1,173 @@
+"""Trains models on mixtures whose modes are known, and prints which modes they reach.
+
+    python examples/benchmark_mixtures.py
+
+Mixtures are of 8 modes on a ring, 25 on a grid and 5 on a line. All models have the same networks
+and, but for IMLE, as many steps. Each run is written to --workdir when it is done: started again,
+the benchmark goes on where it stopped.
+
+A sample within three standard deviations of a mode is of high quality, and a mode with at least 20
+of these among 2,500 samples is covered. Reverse KL is that of the modes' shares from their weights.
+Precision and recall look at the nearest neighbours among points and samples, and know no modes. A
+dash is a training that diverged; means are over the others.
+"""
+
+import itertools
+import json
+import multiprocessing
+import os
+import time
+from collections.abc import Iterator, Sequence
+from concurrent import futures
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import app, flags, logging
+from mixture_models import MIXTURES, MODELS, NUM_EXAMPLES
+
+import tfgen
+from tfgen import metrics
+from tfgen.core.files import write_text
+
+FLAGS = flags.FLAGS
+
+NUM_SAMPLES = 2_500
+MIN_SAMPLES = 20
+COLUMNS = ("covered", "high_quality", "reverse_kl", "precision", "recall")
+
+Run = tuple[str, str, int]
+"""A mixture, a model and a seed."""
+
+Scores = dict[str, float | None]
+"""By name; None for a model that diverged."""
+
+flags.DEFINE_list("mixtures", list(MIXTURES), "On which to train.")
+flags.DEFINE_list("models", list(MODELS), "Which to train.")
+flags.DEFINE_integer("seeds", 5, "Of each, from 0.", 1)
+flags.DEFINE_integer(
+    "steps", 8_000, "Of the discriminator, or of GLO; IMLE takes five times as many.", 1
+)
+flags.DEFINE_string("workdir", "runs/mixtures", "Where the runs are written.")
+flags.DEFINE_integer("workers", 2, "Runs at a time, each on one core.", 1)
+
+
+def main(argv: Sequence[str]) -> None:
+    del argv
+    logging.set_verbosity(logging.ERROR)
+    for name, known in (("mixtures", MIXTURES), ("models", MODELS)):
+        if unknown := set(getattr(FLAGS, name)) - set(known):
+            raise app.UsageError(f"--{name} has {sorted(unknown)}; there are {sorted(known)}.")
+    folder = Path(FLAGS.workdir)
+    folder.mkdir(parents=True, exist_ok=True)
+    runs = list(itertools.product(FLAGS.mixtures, FLAGS.models, range(FLAGS.seeds)))
+    missing = [run for run in runs if not path_of(folder, run).exists()]
+    for number, (run, scores) in enumerate(trained(missing), start=1):
+        write_text(path_of(folder, run), json.dumps(scores, indent=2) + "\n")
+        print(f"{number} of {len(missing)}: {'-'.join(map(str, run))}, {brief(scores)}", flush=True)
+    table = {run: json.loads(path_of(folder, run).read_text()) for run in runs}
+    print_table(table)
+    print_agreement(table)
+
+
+def path_of(folder: Path, run: Run) -> Path:
+    """Returns the file of a run's scores."""
+    return folder / f"{'-'.join(map(str, run))}-{FLAGS.steps}.json"
+
+
+def trained(runs: Sequence[Run]) -> Iterator[tuple[Run, Scores]]:
+    """Yields each run and its scores, as they come."""
+    context = multiprocessing.get_context("spawn")
+    # A process is left after a few runs, with the memory that it has taken.
+    with futures.ProcessPoolExecutor(
+        FLAGS.workers, context, one_core, max_tasks_per_child=10
+    ) as pool:
+        waiting = {pool.submit(train_and_score, run, FLAGS.steps): run for run in runs}
+        for done in futures.as_completed(waiting):
+            yield waiting[done], done.result()
+
+
+def one_core() -> None:
+    """Keeps a process to one core: the networks are too small to be divided."""
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+def train_and_score(run: Run, steps: int) -> Scores:
+    """Returns the scores of one run."""
+    mixture, model, seed = run
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(seed)
+    start = time.perf_counter()
+    x = MIXTURES[mixture].sample(NUM_EXAMPLES, seed)
+    try:
+        scores = score(MODELS[model](x, steps, seed), mixture, seed)
+    except tfgen.NonFiniteError:  # It diverged.
+        scores = dict.fromkeys(COLUMNS)
+    return scores | {"seconds": round(time.perf_counter() - start, 1)}
+
+
+def score(model: tfgen.GenerativeModel, name: str, seed: int) -> Scores:
+    """Returns the scores of a model's samples."""
+    mixture = MIXTURES[name]
+    samples = model.sample(NUM_SAMPLES, seed).numpy()
+    modes = metrics.mode_coverage(
+        samples, mixture.means, mixture.std, mixture.weights, min_samples=MIN_SAMPLES
+    )
+    real = mixture.sample(NUM_SAMPLES, seed + 1_000)
+    precision, recall = metrics.precision_recall(real, samples, k=3)
+    return {
+        "covered": modes.covered,
+        "high_quality": modes.high_quality,
+        "reverse_kl": modes.reverse_kl,
+        "precision": float(precision),
+        "recall": float(recall),
+    }
+
+
+def brief(scores: Scores) -> str:
+    return ", ".join(f"{name} {number(value, '.3g')}" for name, value in scores.items())
+
+
+def number(value: float | None, form: str) -> str:
+    """Returns a number as text, or a dash for one that is not known."""
+    return "-" if value is None else format(value, form)
+
+
+def print_table(table: dict[Run, Scores]) -> None:
+    """Prints, for each mixture and model, the covered modes of each seed and means of the rest."""
+    for mixture in FLAGS.mixtures:
+        print(f"\n{mixture}, {MIXTURES[mixture].num_modes} modes")
+        print(f"{'':<22}{'covered':<20}" + "".join(f"{name:>14}" for name in COLUMNS[1:]))
+        for model in FLAGS.models:
+            rows = [table[mixture, model, seed] for seed in range(FLAGS.seeds)]
+            covered = " ".join(f"{number(row['covered'], 'd'):>2}" for row in rows)
+            means = [mean([row[name] for row in rows]) for name in COLUMNS[1:]]
+            cells = "".join(f"{number(value, '.3f'):>14}" for value in means)
+            print(f"{model:<22}{covered:<20}{cells}")
+
+
+def mean(values: Sequence[float | None]) -> float | None:
+    """Returns the mean of the numbers that are known."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
+
+
+def print_agreement(table: dict[Run, Scores]) -> None:
+    """Prints how the scores that know the modes go with those that do not, over all runs."""
+    from scipy.stats import spearmanr
+
+    known = {run: row for run, row in table.items() if row["covered"] is not None}
+    shares = [row["covered"] / MIXTURES[run[0]].num_modes for run, row in known.items()]
+    of = lambda name: [row[name] for row in known.values()]  # noqa: E731
+    print(f"\nrank correlations over {len(known)} runs")
+    for name, values in (("high_quality", of("high_quality")), ("covered", shares)):
+        numbers = (spearmanr(values, of(other)).statistic for other in ("precision", "recall"))
+        print(f"{name}: precision {next(numbers):.2f}, recall {next(numbers):.2f}")
+
+
+if __name__ == "__main__":
+    app.run(main)

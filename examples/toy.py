@@ -1,0 +1,88 @@
+"""Draws what implicit models and their losses do, with the numbers behind each picture.
+
+    python examples/toy.py --figure=output_density
+    python examples/toy.py --figure=all
+
+Each figure is written to --workdir as NAME.png, those that show a training as NAME.gif too, and its
+numbers as NAME.json.
+"""
+
+import json
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # Before TensorFlow is imported.
+
+import keras
+import toy_density
+import toy_divergences
+import toy_mixtures
+import toy_moments
+import toy_ratio
+from absl import app, flags, logging
+from matplotlib.animation import Animation, PillowWriter
+from matplotlib.figure import Figure
+
+from tfgen.core.files import check_writable, write_text, written_whole
+
+FLAGS = flags.FLAGS
+
+FIGURES = {
+    figure.__name__: figure
+    for figure in (
+        toy_density.output_density,
+        toy_moments.moment_matching,
+        toy_ratio.ratio,
+        toy_ratio.gan_ratio,
+        toy_divergences.parallel_lines,
+        toy_divergences.mode_covering,
+        toy_mixtures.mixtures,
+        toy_mixtures.training_imle,
+        toy_mixtures.training_smearing,
+        toy_mixtures.training_collapse,
+    )
+}
+
+flags.DEFINE_list("figure", ["all"], f"all, or some of {', '.join(FIGURES)}.")
+flags.DEFINE_string("workdir", "runs/toy", "Where the figures are written.")
+flags.DEFINE_integer("seed", 0, "Of data, weights and noise.", 0)
+
+
+@flags.validator("figure")
+def _check_names(names: list[str]) -> bool:
+    """Raises, when flags are parsed, unless there are figures of these names."""
+    if unknown := set(names) - set(FIGURES) - {"all"}:
+        raise flags.ValidationError(f"no figure {sorted(unknown)}; there are {list(FIGURES)}")
+    return bool(names)
+
+
+def main(argv: Sequence[str]) -> None:
+    del argv
+    logging.set_verbosity(logging.ERROR)
+    folder = Path(FLAGS.workdir)
+    check_writable(folder)
+    for name in FIGURES if "all" in FLAGS.figure else FLAGS.figure:
+        keras.utils.set_random_seed(FLAGS.seed)
+        start = time.perf_counter()
+        picture, numbers = FIGURES[name](FLAGS.seed)
+        save(folder, name, picture)
+        write_text(folder / f"{name}.json", json.dumps(numbers, indent=2) + "\n")
+        seconds = time.perf_counter() - start
+        print(f"{folder / name}.png, {seconds:.0f} s\n{json.dumps(numbers)}\n", flush=True)
+
+
+def save(folder: Path, name: str, picture: Figure | Animation) -> None:
+    """Writes a figure, or an animation and its last frame, whole or not at all."""
+    figure = picture
+    if isinstance(picture, Animation):
+        figure = picture._fig
+        with written_whole(folder / f"{name}.gif") as unfinished:
+            picture.save(unfinished, PillowWriter(fps=8), dpi=70)
+    with written_whole(folder / f"{name}.png") as unfinished:
+        figure.savefig(unfinished, dpi=150, bbox_inches="tight")
+
+
+if __name__ == "__main__":
+    app.run(main)

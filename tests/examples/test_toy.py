@@ -1,0 +1,90 @@
+"""Figures of the toy chapter, and the table of mixtures."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from matplotlib import image
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def run(program: str, *flags: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, str(EXAMPLES / program), *flags],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        timeout=900,
+    )
+
+
+def test_figures_are_written_with_their_numbers(tmp_path):
+    done = run("toy.py", "--figure=parallel_lines,output_density", f"--workdir={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    names = ("output_density", "parallel_lines")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        f"{name}.{kind}" for name in names for kind in ("json", "png")
+    )
+    for name in names:
+        assert image.imread(tmp_path / f"{name}.png").std() > 0.05
+    lines, density = (json.loads((tmp_path / f"{name}.json").read_text()) for name in names[::-1])
+    assert lines["largest_error"] < 1e-12
+    errors = [found["roots"]["relative"] for found in density.values() if "roots" in found]
+    assert len(errors) >= 3 and max(errors) < 1e-9
+
+
+def test_an_unknown_figure_is_refused_with_those_there_are(tmp_path):
+    done = run("toy.py", "--figure=parallel_line", f"--workdir={tmp_path / 'toy'}")
+    assert done.returncode != 0
+    assert "no figure ['parallel_line']" in done.stderr
+    for name in ("parallel_lines", "output_density", "training_collapse"):
+        assert name in done.stderr
+    assert not (tmp_path / "toy").exists()
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    """The directory of a small table that is done, its flags, and what it printed."""
+    workdir = tmp_path_factory.mktemp("mixtures")
+    flags = (
+        "--mixtures=line",
+        "--models=non_saturating,bayesian_1_chain",
+        "--seeds=1",
+        "--steps=40",
+        f"--workdir={workdir}",
+    )
+    done = run("benchmark_mixtures.py", *flags)
+    assert done.returncode == 0, done.stderr
+    return workdir, flags, done.stdout
+
+
+def test_the_table_has_the_scores_of_the_runs(table):
+    workdir, _, printed = table
+    for model in ("non_saturating", "bayesian_1_chain"):
+        scores = json.loads((workdir / f"line-{model}-0-40.json").read_text())
+        assert 0 <= scores["covered"] <= 5
+        row = next(line for line in printed.splitlines() if line.startswith(f"{model} "))
+        numbers = [scores[name] for name in ("high_quality", "reverse_kl", "precision", "recall")]
+        cells = [str(scores["covered"]), *(f"{number:.3f}" for number in numbers)]
+        assert row.split() == [model, *cells]
+
+
+def test_a_table_that_is_done_trains_nothing(table):
+    workdir, flags, printed = table
+    before = {path: path.stat().st_mtime_ns for path in workdir.iterdir()}
+    again = run("benchmark_mixtures.py", *flags)
+    assert again.returncode == 0, again.stderr
+    assert printed.endswith(again.stdout)
+    assert {path: path.stat().st_mtime_ns for path in workdir.iterdir()} == before
+
+
+@pytest.mark.parametrize("flag", ["--models=gan", "--mixtures=circle"])
+def test_unknown_names_are_refused_with_those_there_are(flag, tmp_path):
+    done = run("benchmark_mixtures.py", flag, f"--workdir={tmp_path / 'mixtures'}")
+    assert done.returncode != 0
+    assert "there are [" in done.stderr + done.stdout
+    assert not (tmp_path / "mixtures").exists()

@@ -1,0 +1,297 @@
+"""Distributions as the divergences see them: masses at points, draws, densities, masses in cells.
+
+`tfgen.metrics.divergences` says what a user gives, and what becomes of it.
+"""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfgen.core.checks import check_integer, check_rank, check_seed, expected
+
+MAX_CELLS = 10**7
+
+MAX_MASS_ERROR = 0.01
+"""What the integral of a density over a grid may differ by from one, put down to quadrature."""
+
+
+@dataclass(frozen=True, eq=False)
+class Discrete:
+    """Finitely many points with their probabilities.
+
+    Args:
+        points: [n, d], or [n] for numbers; kept as float64 [n, d].
+        probabilities: [n], >= 0, that sum to one within 1e-6; kept as float64, normalised.
+
+    Raises:
+        TypeError: when they are not numbers.
+        ValueError: when there are none, one is not finite, a probability is negative, or they do
+            not sum to one.
+
+    Example:
+        >>> coin = Discrete([0.0, 1.0], [0.5, 0.5])
+        >>> coin.points.shape
+        (2, 1)
+    """
+
+    points: np.ndarray
+    probabilities: np.ndarray
+
+    def __post_init__(self) -> None:
+        points = _checked_points(self.points)
+        masses = _checked_masses("probabilities", self.probabilities, len(points))
+        total = masses.sum()
+        if abs(total - 1) > 1e-6:
+            raise ValueError(expected("`probabilities` that sum to one", f"a sum of {total}"))
+        object.__setattr__(self, "points", points)
+        object.__setattr__(self, "probabilities", masses / total)
+
+    @classmethod
+    def of_density(cls, grid: Any, density: Any) -> "Discrete":
+        """Returns the points of a grid with the masses that the trapezoidal rule gives them.
+
+        Args:
+            grid: [n], rising, n >= 2.
+            density: its values there, [n], >= 0. Their integral is one within 1 %, and the masses
+                are normalised.
+
+        Raises:
+            TypeError: when they are not numbers.
+            ValueError: when the grid does not rise, a value is not finite or negative, or the
+                density does not integrate to one.
+        """
+        grid = _checked_edges(grid)
+        density = _checked_masses("density", density, len(grid))
+        steps = np.diff(grid)
+        masses = density * (np.append(steps, 0) + np.append(0, steps)) / 2
+        total = masses.sum()
+        if abs(total - 1) > MAX_MASS_ERROR:
+            raise ValueError(expected("a density that integrates to one", f"one to {total}"))
+        return cls(grid, masses / total)
+
+    @property
+    def dim(self) -> int:
+        """The dimension of the points."""
+        return self.points.shape[1]
+
+
+class Samples(Discrete):
+    """Draws from a distribution, of equal probability; not the distribution itself."""
+
+    def __init__(self, points: Any) -> None:
+        points = _checked_points(points)
+        super().__init__(points, np.full(len(points), 1 / len(points)))
+
+
+@dataclass(frozen=True, eq=False)
+class Density:
+    """A distribution with `log_prob`, as one over points float64 [n, dim].
+
+    Args:
+        distribution: a TFP distribution, or anything over numbers or vectors with its `log_prob`,
+            and perhaps its `cdf` and `quantile`.
+
+    Raises:
+        ValueError: when it is a batch of distributions, or not over numbers or vectors.
+    """
+
+    distribution: Any
+
+    def __post_init__(self) -> None:
+        batch_shape = tuple(getattr(self.distribution, "batch_shape", ()))
+        if batch_shape or len(self._event_shape) > 1:
+            what = "one distribution over numbers or vectors"
+            received = f"batch shape {batch_shape}, event shape {self._event_shape}"
+            raise ValueError(expected(what, received))
+
+    @property
+    def _event_shape(self) -> tuple[int, ...]:
+        return tuple(getattr(self.distribution, "event_shape", ()))
+
+    @property
+    def dim(self) -> int:
+        """The dimension of the points."""
+        return (self._event_shape or (1,))[0]
+
+    @property
+    def dtype(self) -> tf.DType:
+        """What the distribution takes."""
+        return tf.as_dtype(getattr(self.distribution, "dtype", tf.float64))
+
+    @property
+    def is_tfp(self) -> bool:
+        """Whether it is a TFP distribution, from which one can draw."""
+        from tensorflow_probability import distributions as tfd
+
+        return isinstance(self.distribution, tfd.Distribution)
+
+    def log_prob(self, points: np.ndarray) -> np.ndarray:
+        """Returns log densities, float64 [n], of points [n, dim]."""
+        values = np.asarray(self.distribution.log_prob(self._events(points)), np.float64)
+        if np.isnan(values).all():
+            raise ValueError(expected("a density that is a number somewhere", "NaN everywhere"))
+        # TFP says NaN at points outside of the support of some distributions.
+        return np.where(np.isnan(values), -np.inf, values)
+
+    def cdf(self, x: np.ndarray) -> np.ndarray | None:
+        """Returns the cumulative probabilities, float [n], of rising numbers [n], if it has any."""
+        if not hasattr(self.distribution, "cdf"):
+            return None
+        try:
+            values = np.asarray(self.distribution.cdf(self._events(x[:, np.newaxis])))
+        except NotImplementedError:
+            return None
+        return np.maximum.accumulate(np.nan_to_num(values))  # NaN below the support.
+
+    def quantiles(self, num: int) -> Samples | None:
+        """Returns the quantiles at the middles of `num` equal parts of [0, 1], if it has any."""
+        if self._event_shape or not hasattr(self.distribution, "quantile"):
+            return None
+        levels = ((np.arange(num) + 0.5) / num)[:, np.newaxis]
+        try:
+            return Samples(self.distribution.quantile(self._events(levels)))
+        except NotImplementedError:
+            return None
+
+    def draw(self, num: int, seed: tuple[int, int]) -> Samples:
+        """Draws points, the same for the same seed."""
+        if not self.is_tfp:
+            what = "a TFP distribution to draw from; others need a `grid` or `Discrete.of_density`"
+            raise TypeError(expected(what, type(self.distribution).__name__))
+        return Samples(self.distribution.sample(num, seed=np.array(seed, np.int32)))
+
+    def _events(self, points: np.ndarray) -> np.ndarray:
+        """Returns points [n, dim] in the shape and dtype that the distribution takes."""
+        points = points.astype(self.dtype.as_numpy_dtype)
+        return points if self._event_shape else points[:, 0]
+
+
+def normal_forms(
+    p: Any, q: Any, num_samples: int, seed: int
+) -> tuple[Discrete | Density, Discrete | Density]:
+    """Returns what a user gives, each side as one of the three classes above.
+
+    Raises:
+        TypeError: when a side is neither numbers, nor a `Discrete`, nor a distribution, or one of
+            the numbers is not an integer.
+        ValueError: when dimensions differ, or a side or a number is out of range.
+    """
+    check_integer("num_samples", num_samples)
+    check_seed("seed", seed)
+    p, q = _normal_form("p", p), _normal_form("q", q)
+    if p.dim != q.dim:
+        raise ValueError(expected("`p` and `q` of one dimension", f"{p.dim} and {q.dim}"))
+    return p, q
+
+
+def _normal_form(name: str, p: Any) -> Discrete | Density:
+    if isinstance(p, Discrete):
+        return p
+    if hasattr(p, "log_prob"):
+        return Density(p)
+    what = f"`{name}` to be samples, a `Discrete`, or a distribution with `log_prob`"
+    return Samples(_numbers(what, p))
+
+
+def _checked_points(points: Any) -> np.ndarray:
+    """Returns points [n, d] or [n] as float64 [n, d]."""
+    points = _numbers("points that are numbers", points)
+    if points.ndim == 1:
+        points = points[:, np.newaxis]
+    check_rank("points", points.shape, 2, "[n, d], or [n] for numbers")
+    if not points.size:
+        raise ValueError(expected("at least one point", f"shape {points.shape}"))
+    if not np.isfinite(points).all():
+        raise ValueError(expected("points to be finite", "NaN or infinite values"))
+    return points
+
+
+def checked_grid(grid: Any, dim: int) -> list[np.ndarray]:
+    """Returns the edges of cells along each of `dim` axes; raises unless they are such."""
+    if not hasattr(grid, "__len__"):
+        what = "`grid` to be the edges of cells, or a sequence of as many as there are dimensions"
+        raise TypeError(expected(what, repr(grid)))
+    is_one_axis = all(np.ndim(edge) == 0 for edge in grid)
+    axes = [_checked_edges(edges) for edges in ([grid] if is_one_axis else grid)]
+    if len(axes) != dim:
+        raise ValueError(expected(f"a `grid` of {dim} dimensions", len(axes)))
+    num_cells = np.prod([len(edges) - 1.0 for edges in axes])
+    if num_cells > MAX_CELLS:
+        raise ValueError(expected(f"a `grid` of at most {MAX_CELLS} cells", f"{num_cells:.0f}"))
+    return axes
+
+
+def cell_masses(p: Discrete | Density, axes: Sequence[np.ndarray]) -> np.ndarray:
+    """Returns the masses of all cells of a grid and, last, of what lies outside of it."""
+    if isinstance(p, Density):
+        return _integrated(p, axes)
+    lowest, highest = [edges[0] for edges in axes], [edges[-1] for edges in axes]
+    is_outside = ((p.points < lowest) | (p.points > highest)).any(axis=1)
+    masses, _ = np.histogramdd(p.points, bins=list(axes), weights=p.probabilities)
+    return np.append(masses, p.probabilities[is_outside].sum())
+
+
+def _integrated(p: Density, axes: Sequence[np.ndarray]) -> np.ndarray:
+    if p.dtype.is_integer:
+        what = "a continuous distribution with a `grid`; make others a `Discrete`"
+        raise ValueError(expected(what, type(p.distribution).__name__))
+    # One more cell at each end, to see how a density goes on outside of the grid.
+    axes = [np.concatenate([[2 * e[0] - e[1]], e, [2 * e[-1] - e[-2]]]) for e in axes]
+    volumes = functools.reduce(np.multiply.outer, map(np.diff, axes))
+    middles = np.meshgrid(*((e[1:] + e[:-1]) / 2 for e in axes), indexing="ij")
+    densities = np.exp(p.log_prob(np.stack(middles, axis=-1).reshape(-1, len(axes))))
+    masses = volumes * densities.reshape(volumes.shape)
+    cdf = p.cdf(axes[0]) if len(axes) == 1 else None
+    if cdf is not None:
+        masses = _rises(cdf, masses)
+    is_inside = np.pad(np.ones(np.subtract(masses.shape, 2), bool), 1)
+    inside, outside = masses[is_inside], masses[~is_inside].sum()
+    missing = 1 - inside.sum() if cdf is None else float(cdf[1]) + 1 - float(cdf[-2])
+    if missing < -MAX_MASS_ERROR:
+        received = f"{1 - missing:.3f} by the density at the middles of the cells"
+        raise ValueError(expected("a `grid` fine enough to hold a mass of one", received))
+    if cdf is not None or missing > MAX_MASS_ERROR:
+        outside = max(outside, missing)
+    return np.append(inside, outside) / (inside.sum() + outside)
+
+
+def _rises(cdf: np.ndarray, masses: np.ndarray) -> np.ndarray:
+    """Returns the rises of a cdf, but the masses by the density where it rises within rounding.
+
+    Differences round to zero where a cdf is nearly one or flat, and zeros make KL infinite.
+    """
+    rises = np.diff(cdf.astype(np.float64))
+    noise = 1e3 * np.maximum(np.spacing(cdf[1:]), np.finfo(cdf.dtype).tiny)
+    # Both must be small: TFP's densities outside of the support are not all zero.
+    return np.where(np.maximum(rises, masses) < noise, masses, rises)
+
+
+def _checked_edges(edges: Any) -> np.ndarray:
+    edges = _numbers("a grid of numbers", edges)
+    if edges.ndim != 1 or len(edges) < 2 or not np.isfinite(edges).all():
+        raise ValueError(expected("a grid of at least two finite numbers", edges))
+    if not (np.diff(edges) > 0).all():
+        raise ValueError(expected("a grid whose numbers rise", edges))
+    return edges
+
+
+def _checked_masses(name: str, masses: Any, size: int) -> np.ndarray:
+    masses = _numbers(f"`{name}` that are numbers", masses)
+    if masses.shape != (size,):
+        raise ValueError(expected(f"`{name}` of shape ({size},)", masses.shape))
+    if not np.isfinite(masses).all() or (masses < 0).any():
+        least = "a value that is not finite" if not np.isfinite(masses).all() else masses.min()
+        raise ValueError(expected(f"`{name}` to be finite and >= 0", least))
+    return masses
+
+
+def _numbers(what: str, values: Any) -> np.ndarray:
+    """Returns values as float64; raises TypeError unless they are real numbers."""
+    values = np.asarray(values)
+    if values.dtype.kind in "OSUMmc":
+        raise TypeError(expected(what, f"{values.dtype} of {values.shape}"))
+    return values.astype(np.float64)
