@@ -9,7 +9,7 @@ import numpy as np
 from gan_models import LOSSES
 
 import tfgen
-from tfgen import adversarial, distributions, latent, losses, networks
+from tfgen import adversarial, distributions, latent, losses, metrics, networks
 from tfgen.data import toy
 
 MIXTURES = {"ring": toy.ring(), "grid": toy.grid(), "line": toy.line()}
@@ -19,14 +19,18 @@ BATCH_SIZE = 128
 HIDDEN_UNITS = (64, 64, 64)
 LATENT_DIM = 2
 LEARNING_RATE = 3e-3
-NUM_CHAINS = 5
-NUM_NEIGHBOURS = 1_280
+
+NUM_FEW = 1_280
 """Points that IMLE and GLANN are trained on."""
 IMLE_STEPS = 5
 """Steps of IMLE for one of a discriminator."""
 
-Train = Callable[[np.ndarray, int, int, Sequence], tfgen.GenerativeModel]
-"""(points, steps, seed, callbacks) -> a trained model."""
+NUM_SAMPLES = 2_500
+MIN_SAMPLES = 20
+"""Samples of high quality, of so many, that cover a mode."""
+
+Train = Callable[..., tfgen.GenerativeModel]
+"""(points, steps, seed, callbacks=()) -> a trained model."""
 
 
 def generator() -> networks.MLP:
@@ -88,18 +92,18 @@ def fit(
     model.fit(x, batch_size=batch_size, epochs=epochs, verbose=0, callbacks=list(callbacks))
 
 
-def bayesian_gan(num_chains: int) -> Train:
-    """Returns how a Bayesian GAN is trained: each chain sees as many examples as a GAN."""
+def bayesian_gan(num_generators: int, num_discriminators: int) -> Train:
+    """Returns how a Bayesian GAN is trained: each generator makes as many examples as a GAN's."""
 
     def train(x: np.ndarray, steps: int, seed: int, callbacks: Sequence = ()) -> Any:
         gan = adversarial.recipes.bayesian_gan(
-            [generator() for _ in range(num_chains)],
-            [discriminator()],
+            [generator() for _ in range(num_generators)],
+            [discriminator() for _ in range(num_discriminators)],
             num_examples=len(x),
             prior=distributions.StandardNormal(LATENT_DIM),
             seed=seed,
         )
-        fit(gan, x, steps, num_chains * BATCH_SIZE, callbacks)
+        fit(gan, x, steps, num_generators * BATCH_SIZE, callbacks)
         return gan
 
     return train
@@ -107,17 +111,16 @@ def bayesian_gan(num_chains: int) -> Train:
 
 def imle(x: np.ndarray, steps: int, seed: int, callbacks: Sequence = ()) -> latent.IMLE:
     """Trains IMLE on few of the points, whose nearest samples it seeks anew in each epoch."""
-    x = x[:NUM_NEIGHBOURS]
-    model = _imle(x, seed)
+    x = x[:NUM_FEW]
+    model = _imle(generator(), len(x), seed)
     model.compile(optimizer=_imle_adam(steps), jit_compile=True, steps_per_execution=10)
     fit(model, x, IMLE_STEPS * steps, BATCH_SIZE, callbacks)
     return model
 
 
-def _imle(x: np.ndarray, seed: int) -> latent.IMLE:
+def _imle(network: networks.MLP, count: int, seed: int) -> latent.IMLE:
     # Fewer candidates than examples: with more, most samples are nobody's nearest, and free.
-    count = len(x)
-    return latent.IMLE(generator(), count, LATENT_DIM, num_candidates=3 * count // 10, seed=seed)
+    return latent.IMLE(network, count, LATENT_DIM, num_candidates=3 * count // 10, seed=seed)
 
 
 def _imle_adam(steps: int) -> keras.optimizers.Optimizer:
@@ -127,10 +130,11 @@ def _imle_adam(steps: int) -> keras.optimizers.Optimizer:
 
 def glann(x: np.ndarray, steps: int, seed: int, callbacks: Sequence = ()) -> latent.GLANN:
     """Trains GLO on the same points, and IMLE on their latents."""
-    x = x[:NUM_NEIGHBOURS]
+    x = x[:NUM_FEW]
     loss, space = losses.SquaredError(), latent.Ball()
     glo = latent.GLO(generator(), len(x), LATENT_DIM, loss, space, seed=seed)
-    model = latent.GLANN(glo, _imle(x, seed), seed=seed)
+    mapping = networks.MLP((LATENT_DIM,), HIDDEN_UNITS)
+    model = latent.GLANN(glo, _imle(mapping, len(x), seed), seed=seed)
     model.compile(
         generator_optimizer=adam(steps),
         imle_optimizer=_imle_adam(steps),
@@ -168,6 +172,18 @@ MODELS: dict[str, Train] = {
     "glann": glann,
     **PLAIN,
     **CONSTRAINED,
-    "bayesian_1_chain": bayesian_gan(1),
-    f"bayesian_{NUM_CHAINS}_chains": bayesian_gan(NUM_CHAINS),
+    "bayesian_1x1": bayesian_gan(1, 1),
+    "bayesian_5x2": bayesian_gan(5, 2),
 }
+
+
+def reached(mixture: toy.Mixture, samples: np.ndarray) -> dict[str, float]:
+    """Returns which modes of a mixture samples reach."""
+    score = metrics.mode_coverage(
+        samples, mixture.means, mixture.std, mixture.weights, min_samples=MIN_SAMPLES
+    )
+    return {
+        "covered": score.covered,
+        "high_quality": score.high_quality,
+        "reverse_kl": score.reverse_kl,
+    }

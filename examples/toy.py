@@ -66,21 +66,20 @@ def main(argv: Sequence[str]) -> None:
     for name in FIGURES if "all" in FLAGS.figure else FLAGS.figure:
         keras.utils.set_random_seed(FLAGS.seed)
         start = time.perf_counter()
-        picture, numbers = FIGURES[name](FLAGS.seed)
-        save(folder, name, picture)
-        write_text(folder / f"{name}.json", json.dumps(numbers, indent=2) + "\n")
+        figure, numbers, *animation = FIGURES[name](FLAGS.seed)
+        save(folder / name, figure, *animation)
+        text = json.dumps(numbers, indent=2, allow_nan=False)
+        write_text(folder / f"{name}.json", text + "\n")
         seconds = time.perf_counter() - start
         print(f"{folder / name}.png, {seconds:.0f} s\n{json.dumps(numbers)}\n", flush=True)
 
 
-def save(folder: Path, name: str, picture: Figure | Animation) -> None:
-    """Writes a figure, or an animation and its last frame, whole or not at all."""
-    figure = picture
-    if isinstance(picture, Animation):
-        figure = picture._fig
-        with written_whole(folder / f"{name}.gif") as unfinished:
-            picture.save(unfinished, PillowWriter(fps=8), dpi=70)
-    with written_whole(folder / f"{name}.png") as unfinished:
+def save(path: Path, figure: Figure, animation: Animation | None = None) -> None:
+    """Writes a figure and an animation that ends with it, each whole or not at all."""
+    if animation is not None:
+        with written_whole(path.with_suffix(".gif")) as unfinished:
+            animation.save(unfinished, PillowWriter(fps=8), dpi=70)
+    with written_whole(path.with_suffix(".png")) as unfinished:
         figure.savefig(unfinished, dpi=150, bbox_inches="tight")
 
 

@@ -91,7 +91,7 @@ def gan_ratio(seed: int) -> tuple[Figure, dict[str, Any]]:
         above.set_title(title)
         below.set(xlabel="x", xlim=(0, 4))
     axes[0, -1].legend(loc="upper right")
-    axes[1, -1].legend(loc="upper left")
+    axes[1, -1].legend(loc="lower center")
     figure.tight_layout()
     return figure, numbers
 

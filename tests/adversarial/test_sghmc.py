@@ -6,6 +6,9 @@ import pytest
 import tensorflow as tf
 
 from tfgen.adversarial import SGHMC
+from tfgen.adversarial.recipes import bayesian_gan
+from tfgen.distributions import StandardNormal
+from tfgen.networks import MLP
 
 
 def chain(optimizer, gradient, count: int, start=0.0) -> np.ndarray:
@@ -74,6 +77,20 @@ def test_variables_draw_noise_of_their_own():
     pair = [keras.Variable(np.zeros(4, np.float32)) for _ in range(2)]
     SGHMC(10, 1e-2).apply([tf.zeros(4), tf.zeros(4)], pair)
     assert not np.isclose(*pair).any()
+
+
+def test_a_saved_model_takes_the_same_next_step(tmp_path):
+    """Momenta, averages and the number of steps are saved, which the noise depends on."""
+    x = np.random.default_rng(0).normal(size=(64, 2)).astype(np.float32)
+    parts = [MLP((2,), (8,))], [MLP((1,), (8,))]
+    gan = bayesian_gan(*parts, num_examples=64, prior=StandardNormal(2))
+    gan.fit(x, batch_size=16, epochs=2, verbose=0)
+    gan.save(tmp_path / "gan.keras")
+    again = keras.models.load_model(tmp_path / "gan.keras")
+    for model in (gan, again):
+        model.fit(x, batch_size=16, epochs=3, initial_epoch=2, verbose=0)
+    for one, other in zip(gan.training_state, again.training_state, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7, err_msg=one.path)
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,11 @@ def test_a_step_that_overflows_on_one_replica_is_skipped_on_all(results):
     assert results["overflow"] == {"values": [2.0, 2.0], "scale": 0.5}
 
 
+def test_replicas_stay_equal_when_an_optimizer_adds_noise(results):
+    assert results["sampler"]["spread"] == 0
+    assert np.isfinite(results["sampler"]["loss"])
+
+
 @pytest.mark.parametrize("kind", ["row_sgd", "row_adam"])
 def test_rows_that_several_replicas_hold(results, kind):
     index, rows = results["index"], results["rows"][kind]

@@ -104,3 +104,11 @@ def test_step_seed_is_the_same_in_a_graph():
 def test_replica_index_is_zero_outside_replicas():
     assert random.replica_index().numpy() == 0
     assert tf.distribute.OneDeviceStrategy("/CPU:0").run(random.replica_index).numpy() == 0
+
+
+def test_split_gives_each_row_seeds_of_its_own():
+    seeds = random.row_seeds(3, 0)
+    parts = random.split(seeds, 4).numpy()
+    assert parts.shape == (3, 4, 2)
+    assert len({tuple(seed) for seed in parts.reshape(-1, 2)}) == 12
+    np.testing.assert_array_equal(random.split(seeds[1:2], 4)[0], parts[1])

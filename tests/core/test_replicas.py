@@ -1,10 +1,10 @@
-"""Means over replicas, of one replica and outside of any; tests/contract has those of two."""
+"""What replicas compute together, of one and outside of any; tests/contract has two."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfgen.core.replicas import global_mean
+from tfgen.core.replicas import gathered, global_mean
 
 
 @pytest.mark.parametrize("shape", [(), (6,), (2, 3, 1)])
@@ -38,3 +38,10 @@ def test_outside_of_replicas():
     with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
         assert tf.distribute.get_replica_context() is None
         assert float(global_mean(tf.constant([1.0, 3.0]))) == 2
+
+
+def test_rows_of_one_replica_are_all_rows():
+    x = tf.reshape(tf.range(6.0), [3, 2])
+    strategy = tf.distribute.OneDeviceStrategy("CPU:0")
+    for rows in (gathered(x), strategy.run(gathered, [x])):
+        np.testing.assert_array_equal(rows, x)

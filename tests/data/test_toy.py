@@ -45,6 +45,12 @@ def test_a_seed_gives_the_same_samples():
     assert not np.isclose(mixture.sample(5, seed=3), mixture.sample(5, seed=4)).all()
 
 
+def test_mixtures_are_equal_to_themselves_alone():
+    one, other = toy.ring(), toy.ring()
+    assert one == one and one != other
+    assert len({one, one, other}) == 2
+
+
 def test_density_is_that_of_the_formula():
     mixture = toy.Mixture([[0.0, 0.0], [1.0, 1.0]], 0.5, [0.25, 0.75])
     x = np.array([[0.2, -0.3], [1.0, 0.5]])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from matplotlib import image
+from PIL import Image
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -37,6 +38,23 @@ def test_figures_are_written_with_their_numbers(tmp_path):
     assert len(errors) >= 3 and max(errors) < 1e-9
 
 
+def test_an_animation_ends_with_its_figure(tmp_path):
+    code = (
+        "import json, pathlib, toy, toy_mixtures as t\n"
+        "figure, numbers, frames = t.training(t.MIXTURES['line'], t.PLAIN['hinge'], 60, seed=0)\n"
+        f"toy.save(pathlib.Path({str(tmp_path)!r}) / 'line', figure, frames)\n"
+        "print(json.dumps(numbers))"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=EXAMPLES, timeout=900)
+    assert done.returncode == 0, done.stderr
+    numbers = json.loads(done.stdout.splitlines()[-1])
+    assert list(numbers)[0] == "step 0" and all(0 <= n["covered"] <= 5 for n in numbers.values())
+    assert image.imread(tmp_path / "line.png").std() > 0.05
+    with Image.open(tmp_path / "line.gif") as gif:
+        assert gif.n_frames == len(numbers) >= 2
+
+
 def test_an_unknown_figure_is_refused_with_those_there_are(tmp_path):
     done = run("toy.py", "--figure=parallel_line", f"--workdir={tmp_path / 'toy'}")
     assert done.returncode != 0
@@ -52,7 +70,7 @@ def table(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("mixtures")
     flags = (
         "--mixtures=line",
-        "--models=non_saturating,bayesian_1_chain",
+        "--models=non_saturating,bayesian_1x1",
         "--seeds=1",
         "--steps=40",
         f"--workdir={workdir}",
@@ -64,7 +82,7 @@ def table(tmp_path_factory):
 
 def test_the_table_has_the_scores_of_the_runs(table):
     workdir, _, printed = table
-    for model in ("non_saturating", "bayesian_1_chain"):
+    for model in ("non_saturating", "bayesian_1x1"):
         scores = json.loads((workdir / f"line-{model}-0-40.json").read_text())
         assert 0 <= scores["covered"] <= 5
         row = next(line for line in printed.splitlines() if line.startswith(f"{model} "))

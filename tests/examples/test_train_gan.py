@@ -82,6 +82,7 @@ def test_recipes(tmp_path, flags):
         (["--recipe=gan"], "--recipe=gan needs it"),
         (["--penalties=r3"], "gradient_penalty"),
         (["--penalties=r1:-1"], "Expected"),
+        (["--penalties=r1:x"], "Expected r1:WEIGHT, a number"),
         (["--lazy=4"], "--lazy goes with --penalties"),
         (["--recipe=began", "--penalties=r1"], "began takes no --penalties"),
         (["--recipe=began", "--conditional"], "began takes no --conditional"),

@@ -1,13 +1,25 @@
 """Functions, priors, intervals, grids and values that an output density refuses."""
 
+import math
+
 import numpy as np
 import pytest
 import tensorflow as tf
 from scipy import stats
 from tensorflow_probability import distributions as tfd
 
-from tests.implicit.helpers import NORMAL
+from tests.implicit.helpers import NORMAL, float64
 from tfgen.implicit import OutputDensity
+
+POISSON = tfd.Poisson(3.0, force_probs_to_zero_outside_support=True)
+PARTLY_DISCRETE = tfd.Mixture(
+    tfd.Categorical(probs=float64(0.99, 0.01)), [NORMAL, tfd.Deterministic(*float64(0.4321))]
+)
+
+
+def step(h):
+    """Returns 0 below 0 and 1 above, with a gradient of none."""
+    return tf.cast(h > 0, tf.float64)
 
 
 class WithoutCdf(tfd.Distribution):
@@ -40,7 +52,14 @@ class WithoutCdf(tfd.Distribution):
         (lambda h: h.numpy() ** 2, "with a gradient.*Received: none"),
         (lambda h: tf.sign(h), "a continuous `f`.*Received"),
         (lambda h: h - tf.floor(h), "a continuous `f`.*Received"),
+        (lambda h: h + step(h), r"a continuous `f`.*a jump from .* to 1 at"),
+        (lambda h: h - step(h), r"a continuous `f`.*a jump from .* to -1 at"),
+        (lambda h: h + 1e-6 * step(h - 0.1234), "a continuous `f`.*a jump .* at 0.1234"),
+        (lambda h: tf.cast(h + step(h), tf.float32), "a continuous `f`.*a jump .* to 1 at"),
         (lambda h: tf.sin(1e5 * h), "a continuous `f`.*Received"),
+        (lambda h: math.exp(h), "numbers at once.*Received: .*scalar"),
+        (lambda h: h if h > 0 else 0.0, "numbers at once.*Received: .*ambiguous"),
+        (lambda h: tf.matmul(h, [[1.0]]), "numbers at once.*Received: "),
     ],
 )
 def test_unfit_functions_are_refused(f, message):
@@ -63,6 +82,14 @@ def test_what_is_no_function_is_refused():
         (tfd.Normal([0.0, 1.0], 1.0), ValueError, r"one float, shape \(\).*Received: .*\(2,\)"),
         (tfd.MultivariateNormalDiag([0.0]), ValueError, r"one float, shape \(\).*Received"),
         (tfd.Bernoulli(0.5), ValueError, r"one float, shape \(\).*Received.*int32"),
+        (
+            tfd.Bernoulli(0.5, dtype=tf.float32),
+            ValueError,
+            "a continuous `prior`.*a jump of its cdf",
+        ),
+        (tfd.Poisson(3.0), ValueError, "a continuous `prior`.*a jump of its cdf"),
+        (POISSON, ValueError, "a continuous `prior`.*jump of its cdf"),
+        (PARTLY_DISCRETE, ValueError, "a continuous `prior`.*jump of its cdf.*at 0.4321"),
     ],
 )
 def test_unfit_priors_are_refused(prior, error, message):

@@ -117,8 +117,9 @@ def test_statistics_have_a_row_for_each_example(statistic, shape):
 
 
 def test_a_statistic_of_a_wrong_shape_is_found_when_the_model_is_made():
-    with pytest.raises(ValueError, match="a row for each example"):
-        MomentMatching(MLP((3,)), Moments([lambda x: tf.reduce_sum(x)]))
+    for size in (2, 3, 5):  # The mean of a batch has `size` rows: of numbers, not of examples.
+        with pytest.raises(ValueError, match="a row for each example"):
+            MomentMatching(MLP((size,)), Moments([lambda x: tf.reduce_mean(x, axis=0)]))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import pytest
 import tensorflow as tf
 from scipy import special, stats
 
-from tfgen.core import random
 from tfgen.distributions import Gaussian, StandardNormal
 from tfgen.implicit import RatioEstimator
 from tfgen.networks import MLP
@@ -109,9 +108,11 @@ def test_data_have_the_shape_of_the_base():
         estimator.fit(np.zeros([40, 2], np.float32), verbose=0)
 
 
-def test_split_gives_each_row_seeds_of_its_own():
-    seeds = random.row_seeds(3, 0)
-    parts = random.split(seeds, 4).numpy()
-    assert parts.shape == (3, 4, 2)
-    assert len({tuple(seed) for seed in parts.reshape(-1, 2)}) == 12
-    np.testing.assert_array_equal(random.split(seeds[1:2], 4)[0], parts[1])
+def test_the_classifier_has_one_logit():
+    with pytest.raises(ValueError, match=r"logits of shape \[batch, 1\]\. Received: \(1, 2\)"):
+        RatioEstimator(MLP((2,)), StandardNormal(1))
+
+
+def test_the_base_can_be_sampled():
+    with pytest.raises(TypeError, match=r"Expected a `base` with `sample_rows`.* Received: normal"):
+        RatioEstimator(MLP((1,)), "normal")

@@ -177,3 +177,30 @@ def test_median_bandwidth_of_a_part_of_the_rows():
 def test_median_bandwidth_of_equal_points():
     with pytest.raises(ValueError, match=COMPLAINT):
         median_bandwidth(np.ones((3, 2)), np.ones((2, 2)))
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        ([0.0, 1.0], "`x` of rank 2"),
+        ([[[0.0, 1.0]]], "`x` of rank 2"),
+        (np.zeros([0, 2]), "`x` with at least one row"),
+        (np.zeros([2, 0]), "`x` with at least one row"),
+        ([[0.0, np.nan]], "`x` to be finite"),
+        ([[0.0, np.inf]], "`x` to be finite"),
+        (np.zeros([2, 3]), "rows of one length"),
+    ],
+)
+def test_median_bandwidth_of_what_is_no_sample(x, message):
+    with pytest.raises(ValueError, match=f"Expected {message}.*Received: "):
+        median_bandwidth(x, np.ones([2, 2]))
+    with pytest.raises(ValueError, match=f"Expected {message.replace('x', 'y')}.*Received: "):
+        median_bandwidth(np.ones([2, 2]), x)
+
+
+@pytest.mark.parametrize(
+    ("max_rows", "error"), [(1, ValueError), (-5, ValueError), (2.5, TypeError)]
+)
+def test_median_bandwidth_of_too_few_rows(max_rows, error):
+    with pytest.raises(error, match="Expected `max_rows`.*Received: "):
+        median_bandwidth(np.zeros([2, 2]), np.ones([2, 2]), max_rows)

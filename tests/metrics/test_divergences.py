@@ -342,6 +342,55 @@ def test_distributions_that_do_not_fit():
         total_variation(plane, draws(5, 2), [GRID[::100]] * 2)
 
 
+class Scaled:
+    """The density of a distribution times a constant, as of an energy."""
+
+    def __init__(self, distribution, log_scale, **attributes):
+        self.log_prob = lambda x: np.asarray(distribution.log_prob(x)) + log_scale
+        vars(self).update(attributes)
+
+
+@pytest.mark.parametrize("divergence", DIVERGENCES)
+def test_densities_that_do_not_sum_to_one(divergence):
+    p = gaussian(0.0, 1.0)
+    with pytest.raises(ValueError, match="Expected a density .*sum to one.*Received: .*0.250"):
+        divergence(Scaled(p, math.log(0.25)), p, GRID)
+    with pytest.raises(ValueError, match="Expected .*mass of one.*Received: 2.000"):
+        divergence(p, Scaled(p, math.log(2.0)), GRID)
+    with pytest.raises(ValueError, match="sum to one.*Received: .*0.841"):
+        divergence(Scaled(p, 0.0), p, np.linspace(-15, 1, 1601))
+    assert divergence(Scaled(p, math.log(0.995)), p, GRID) == pytest.approx(0.0, abs=1e-4)
+    plane, grid = gaussians([0.0, 0.0], [1.0, 1.0]), [np.linspace(-6, 6, 61)] * 2
+    assert divergence(Scaled(plane, 0.0, event_shape=(2,)), plane, grid) < 1e-6
+    with pytest.raises(ValueError, match="sum to one.*Received: .*0.500"):
+        divergence(Scaled(plane, math.log(0.5), event_shape=(2,)), plane, grid)
+
+
+NAN = "Expected .* finite parameters, densities and distances. Received: NaN"
+
+
+def test_results_that_are_no_numbers():
+    with pytest.raises(ValueError, match=NAN):
+        kl_divergence(gaussian(float("nan"), 1.0), gaussian(0.0, 1.0))
+    # Draws round to the ends, where both densities are infinite.
+    p, q = (tfd().Beta(tf.constant(a, tf.float64), 0.05) for a in (0.05, 0.06))
+    for divergence in (jensen_shannon, total_variation):
+        with pytest.raises(ValueError, match=NAN):
+            divergence(p, q)
+    # The squares of these overflow float32.
+    with pytest.raises(ValueError, match=NAN):
+        maximum_mean_discrepancy(1e20 * draws(5, 2), 1e20 * draws(5, 2, seed=1))
+
+
+def test_mmd_of_too_many_points():
+    points = np.zeros(10_001)
+    for p, q in ((points, [0.0, 1.0]), (gaussian(0.0, 1.0), points)):
+        with pytest.raises(ValueError, match="Expected at most 10000 points. Received: 10001"):
+            maximum_mean_discrepancy(p, q, RBF())
+    with pytest.raises(ValueError, match="at most 10000 points"):
+        maximum_mean_discrepancy([0.0, 1.0], gaussian(0.0, 1.0), num_samples=10_001)
+
+
 def test_what_only_tfp_can_do():
     other = ByScipy(stats.norm(0.0, 1.0))
     with pytest.raises(TypeError, match="of_density"):

@@ -74,6 +74,23 @@ def test_wasserstein_of_distributions_of_vectors():
     assert sliced_wasserstein(p, q) == pytest.approx(5 * 2 / math.pi, rel=0.2)
 
 
+@pytest.mark.parametrize("num", [101, 500])
+def test_a_distribution_has_as_many_draws_as_there_are_points_to_assign(num):
+    x, q = draws(num, 2), gaussians([3.0, 4.0], [1.0, 1.0])
+    found = wasserstein(x, q)
+    assert found == wasserstein(x, q, num_samples=num) == pytest.approx(5.0, abs=0.3)
+    assert wasserstein(q, Discrete(x, np.full(num, 1 / num))) == pytest.approx(found, abs=0.3)
+
+
+def test_few_points_or_others_do_not_change_how_many_draws_there_are():
+    # E of the length of a standard normal in the plane, far from the mean of one draw.
+    q = gaussians([0.0, 0.0], [1.0, 1.0])
+    assert wasserstein([[0.0, 0.0]], q) == pytest.approx(math.sqrt(math.pi / 2), abs=0.1)
+    weighted = Discrete(draws(20, 2), [0.05 + 1e-3, 0.05 - 1e-3, *[0.05] * 18])
+    assert wasserstein(weighted, q) == wasserstein(weighted, q, num_samples=1000)
+    assert wasserstein(q, q) == wasserstein(q, q, num_samples=1000)
+
+
 @pytest.mark.parametrize("dim", [2, 3, 5])
 def test_sliced_wasserstein_of_a_shift(dim):
     shift = np.arange(1.0, dim + 1)
@@ -101,3 +118,10 @@ def test_sliced_wasserstein_is_at_most_wasserstein_and_the_same_on_the_line():
 def test_too_many_vectors_for_an_exact_distance(sizes):
     with pytest.raises(ValueError, match="sliced_wasserstein"):
         wasserstein(*(draws(size, 2) for size in sizes))
+
+
+def test_more_vectors_than_can_be_assigned_to_draws():
+    weighted = Discrete(draws(101, 2), [1 / 202, 3 / 202, *[1 / 101] * 99])
+    for points in (draws(2001, 2), weighted):
+        with pytest.raises(ValueError, match="sliced_wasserstein"):
+            wasserstein(points, gaussians([0.0, 0.0], [1.0, 1.0]))

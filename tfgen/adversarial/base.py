@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfgen.adversarial.checks import check_classes
 from tfgen.core import random
+from tfgen.core.batches import check_examples_like
 from tfgen.core.checks import check_integer, check_unconditional, expected
 from tfgen.core.config import build_once
 from tfgen.core.examples import Batch, Examples
@@ -213,11 +214,7 @@ class AdversarialModel(GenerativeModel):
 
     def check_data(self, spec: Batch, examples: Examples | None) -> None:
         """Raises unless the data are such as the generator makes, with labels if it needs them."""
-        if spec["x"].dtype != tf.float32:
-            raise TypeError(expected("float32 examples", spec["x"].dtype.name))
-        if tuple(spec["x"].shape[1:]) != self.event_shape:
-            what = f"examples of shape {self.event_shape}, as the generator makes"
-            raise ValueError(expected(what, tuple(spec["x"].shape[1:])))
+        check_examples_like(self.event_shape, spec)
         if examples is not None and len(self.event_shape) == 3:
             check_images(examples.x)
         if self.num_classes is not None:

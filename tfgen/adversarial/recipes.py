@@ -171,7 +171,8 @@ def bayesian_gan(
     learn from all discriminators and the other way round; samples are of all generators alike, one
     posterior draw each. The first number of a latent, in [0, 1), says which makes an example, and a
     batch is divided among them: batches are of as many examples as one GAN takes, times
-    `len(generators)`.
+    `len(generators)`. Interpolation passes from one generator to the next, and `encode` chooses
+    among those of its starting points: give it at least as many `encode_restarts`.
 
     Args:
         generators, discriminators: networks of their own weights, without batch normalisation.
@@ -184,8 +185,14 @@ def bayesian_gan(
     settings = {"learning_rate": learning_rate, "friction": friction, "prior_std": prior_std}
 
     def sampler(num_chains: int, seed: int) -> SGHMC:
-        # The loss is a mean over the chains: the part of each is one of so many.
-        return SGHMC(num_examples * num_chains, beta_2=0.99, seed=seed % 2**31, **settings)
+        # The loss is a mean over the chains: the part of each, and its gradient, is one of so many.
+        return SGHMC(
+            num_examples * num_chains,
+            beta_2=0.99,
+            epsilon=1e-3 / num_chains,
+            seed=seed % 2**31,
+            **settings,
+        )
 
     model.compile(
         generator_optimizer=sampler(len(generators), model.seed),

@@ -24,7 +24,8 @@ class SGHMC(keras.optimizers.Optimizer):
 
     which is gradient descent with momentum 1 - a, but for the noise. With `beta_2`, each weight has
     a rate of its own, e / (sqrt(q) + epsilon), where q is the average of its squared gradients that
-    RMSProp and Adam divide by: the scale-adapted form.
+    RMSProp and Adam divide by: the scale-adapted form. While q still moves, states follow the
+    posterior approximately.
 
     The noise is a function of the seed and the number of the step, the same on all replicas.
 

@@ -64,3 +64,17 @@ def element_spec(data: Any) -> Any:
     if isinstance(data, tf.data.Dataset) and data.cardinality() == 0:
         raise ValueError(expected("a dataset of at least one batch", "an empty dataset"))
     return data.element_spec
+
+
+def check_examples_like(event_shape: tuple[int, ...], spec: Batch) -> None:
+    """Raises unless batches of a specification hold float32 examples of a model's shape.
+
+    Raises:
+        TypeError: when they are not float32.
+        ValueError: when they have another shape.
+    """
+    if spec["x"].dtype != tf.float32:
+        raise TypeError(expected("float32 examples", spec["x"].dtype.name))
+    if tuple(spec["x"].shape[1:]) != event_shape:
+        what = f"examples of shape {event_shape}, as the generator makes"
+        raise ValueError(expected(what, tuple(spec["x"].shape[1:])))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tensorflow_probability import distributions as tfd
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Mixture:
     """sum_k weights[k] N(means[k], std^2 I).
 

@@ -7,14 +7,20 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.core.checks import check_integer, check_rank, expected
-from tfgen.implicit.monotone import FLOATS, Curve, MonotonePieces
+from tfgen.implicit.curve import Curve
+from tfgen.implicit.monotone import ROUNDING, MonotonePieces
+from tfgen.implicit.prior import Prior
 
 if TYPE_CHECKING:
     from tensorflow_probability import distributions as tfd
 
+APPROACH = (0.4, 0.6)
+"""Powers of the precision: the two distances at which a limit is looked at, relative to the prior's
+spread. 1e-6 and 1e-9 in float64; where h is nearer still, slopes that cancel are noise."""
 
-TAIL = 1e-12
-"""Prior mass that is too small to matter."""
+RISE = 0.2
+"""Of the log density between the two, when it is infinite: half of what a logarithm, the slowest of
+common poles, rises by. A finite limit is reached to within the first distance."""
 
 
 class OutputDensity:
@@ -27,14 +33,17 @@ class OutputDensity:
     it should be, unlike a histogram or differences of an empirical distribution function.
 
     f must be continuous; its slope may jump, as a ReLU's does. Its turning points are looked for on
-    a grid, and two of them between neighbours of the grid are missed. The answers are no more
-    accurate than the prior's density and cdf: give it float64 parameters for more than six digits.
+    a grid, and two of them between neighbours of the grid are missed; so may be a jump that is
+    smaller than what f varies by between these neighbours. The answers are no more accurate than
+    the prior's density and cdf: give it float64 parameters for more than six digits.
 
     Args:
         f: takes h, float64 [n], and returns x, float [n], each from its own h, by operations with
             a gradient. For a Keras network of one input and one output:
             `lambda h: net(h[:, None])[:, 0]`.
-        prior: a continuous TFP distribution of one number, with `log_prob` and `cdf`.
+        prior: a continuous TFP distribution of one number, with `log_prob` and `cdf`. One whose cdf
+            jumps is refused, but not a discrete one whose cdf TFP interpolates, as that of a
+            Poisson of so large a mean that 0 has no mass.
         interval: (low, high), the part of the line of h that counts; the prior's mass outside is
             left out. By default the prior's support, less a mass of 1e-12 (of 1e-7 for a float32
             prior) at an end that is infinite or where f is, which only the cdf counts. Must be
@@ -42,17 +51,20 @@ class OutputDensity:
         num_points: of the grid, >= 100.
 
     Attributes:
-        poles: float64 [num_poles], ascending: values of x at which the density is infinite though
-            they have no mass: f at its critical points, where the prior has density.
+        poles: float64 [num_poles], ascending: values of x to which the density rises without bound
+            though they have no mass: f at its critical points, or where the prior's density is
+            infinite, unless the one makes up for the other. Ends of pieces and inflections of f are
+            looked at, not singularities of the prior within its support.
         atoms: pairs (value, mass), ascending: values that f keeps over an interval of that prior
             mass, as a ReLU does at 0. f is taken as computed: a sigmoid that rounds to 1 is flat.
 
     Raises:
         TypeError: when `f` is not callable, `prior` no distribution with a density and a cdf, or
             `num_points` no integer.
-        ValueError: when `f` does not give one number per h, mixes its inputs, has no gradient, or
-            is not finite or not continuous on the grid; when `prior` is not scalar, or `interval`
-            not two ascending numbers with mass between, or `num_points` is too small.
+        ValueError: when `f` cannot take n numbers at once or does not give one per h, mixes its
+            inputs, has no gradient, is not finite on the grid, or jumps; when `prior` is not scalar
+            or its cdf jumps, or `interval` is not two ascending numbers with mass between, or
+            `num_points` is too small.
 
     Example:
         normal = tfd.Normal(tf.constant(0.0, tf.float64), 1.0)
@@ -71,23 +83,25 @@ class OutputDensity:
         num_points: int = 6000,
     ) -> None:
         check_integer("num_points", num_points, minimum=100)
-        curve = Curve(f)
-        self._prior = _Prior(prior)
+        self._prior = Prior(prior)
+        centre = self._prior.centre() if interval is None else interval
+        self._prior.check_interval(centre)
+        self._curve = Curve(f, np.linspace(*centre, 4)[1:3])
         if interval is None:
-            interval = self._prior.support(curve.is_finite)
-        self._prior.check_interval(interval)
-        self._pieces = MonotonePieces(curve, self._prior.grid(*interval, num_points))
-        self.poles, pole_slack = self._find_poles()
-        self.atoms = self._find_atoms(curve.eps)
-        values = np.array([value for value, _ in self.atoms])
-        self._infinite = np.append(self.poles, values)
-        self._slack = np.append(pole_slack, 4 * curve.eps * np.abs(values))
+            interval = self._prior.support(self._curve.is_finite)
+        low, high = map(float, interval)
+        self._pieces = MonotonePieces(self._curve, self._prior.grid(low, high, num_points))
+        self._spread = self._prior.spread(low, high)
+        ends = self._limits_at_ends()
+        self.poles, slack = _find_poles(np.append(ends, self._limits_within(low, high), axis=1))
+        self.atoms = self._find_atoms()
+        self._limits = self._find_limits(ends, slack)
 
     def prob(self, x: np.ndarray) -> np.ndarray:
         """Returns the density at x.
 
         It is infinite at poles and atoms, 0 where f has no root, and its limit from one of the two
-        sides where it jumps.
+        sides where it jumps: at the least and the greatest output, from within.
 
         Args:
             x: [m], finite; taken as float64.
@@ -103,13 +117,11 @@ class OutputDensity:
     def log_prob(self, x: np.ndarray) -> np.ndarray:
         """Returns the logarithm of `prob`, in nats, for the same x."""
         x = _checked_values(x)
+        low, high, limit = self._limits
+        at_limit = (x[:, None] >= low) & (x[:, None] <= high)
+        log_prob = np.logaddexp.reduce(np.where(at_limit, limit, -np.inf), axis=1)
         index, h, slope, _ = self._pieces.roots(x)
-        log_prob = np.full(x.shape, -np.inf)
-        with np.errstate(divide="ignore"):
-            terms = self._prior.log_prob(h) - np.log(np.abs(slope))
-        np.logaddexp.at(log_prob, index, terms)
-        infinite = np.abs(x[:, None] - self._infinite) <= self._slack
-        log_prob[infinite.any(axis=1)] = np.inf
+        np.logaddexp.at(log_prob, index, self._log_ratio(h, slope))
         return log_prob
 
     def cdf(self, x: np.ndarray) -> np.ndarray:
@@ -134,119 +146,72 @@ class OutputDensity:
             cdf[x >= value] += mass
         return np.clip(cdf, 0.0, 1.0)
 
-    def _find_poles(self) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the poles, and how near to each x is taken for it."""
-        h, value, _, slack = np.reshape(self._pieces.critical, (-1, 4)).T
-        there = self._prior.log_prob(h) > -np.inf
-        value, slack = value[there], slack[there]
-        value = np.where(np.abs(value) <= slack, 0.0, value)
-        groups = _alike(value, slack)
-        poles = np.array([value[group[0]] for group in groups])
-        return poles, np.array([slack[group].max() for group in groups])
+    def _log_ratio(self, h: np.ndarray, slope: np.ndarray) -> np.ndarray:
+        """Returns log p(h) - log|f'(h)|: what a root adds to the density."""
+        log_prob = self._prior.log_prob(h)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(log_prob == -np.inf, -np.inf, log_prob - np.log(np.abs(slope)))
 
-    def _find_atoms(self, eps: float) -> list[tuple[float, float]]:
+    def _limit(self, h: np.ndarray, toward: np.ndarray | float) -> np.ndarray:
+        """Returns the limit at h of what a root adds, from the side of `toward`."""
+        eps = max(self._curve.eps, self._prior.eps)
+        step = np.copysign(np.minimum(self._spread, np.abs(toward - h)), toward - h)
+        far, near, there = (
+            self._log_ratio(at, self._curve(at)[1])
+            for at in (h + eps ** APPROACH[0] * step, h + eps ** APPROACH[1] * step, h)
+        )
+        with np.errstate(invalid="ignore"):
+            # At h itself f' may be 0, or that of a corner: it counts if it agrees with the others.
+            limit = np.where(np.abs(there - near) < RISE, there, near)
+            limit = np.where(near - far < -RISE, -np.inf, limit)
+            return np.where(near - far > RISE, np.inf, limit)
+
+    def _limits_at_ends(self) -> np.ndarray:
+        """Returns value, slack and log density at the bottom of every piece, then at the tops."""
+        pieces = self._pieces.pieces
+        ends = [(p.h[0], p.h[-1], p.value[0], p.slack[0]) for p in pieces]
+        ends += [(p.h[-1], p.h[0], p.value[-1], p.slack[-1]) for p in pieces]
+        h, other, value, slack = np.reshape(ends, (-1, 4)).T
+        return np.stack([value, slack, self._limit(h, other)])
+
+    def _limits_within(self, low: float, high: float) -> np.ndarray:
+        """Returns value, slack and log density at inflections."""
+        h, value, _, slack = np.reshape(self._pieces.inflections, (-1, 4)).T
+        return np.stack([value, slack, np.maximum(self._limit(h, low), self._limit(h, high))])
+
+    def _find_atoms(self) -> list[tuple[float, float]]:
         """Returns the values of flat stretches, and the mass of all that have that value."""
         low, high, value = np.reshape(self._pieces.flats, (-1, 3)).T
         mass = self._prior.mass(low, high)
-        groups = _alike(value, 4 * eps * np.abs(value))
+        groups = _alike(value, ROUNDING * self._curve.eps * np.abs(value))
         atoms = [(value[group[mass[group].argmax()]], mass[group].sum()) for group in groups]
         return [(float(v), float(m)) for v, m in atoms if m > self._prior.tail]
 
+    def _find_limits(self, ends: np.ndarray, pole_slack: np.ndarray) -> np.ndarray:
+        """Returns the first x, the last x and the log density of where it is not by roots.
 
-class _Prior:
-    """A TFP distribution of one number, NumPy float64 [n] in and out.
-
-    The cdf is 0 and 1 at the ends of `support()`: the tails beyond count as being there.
-    """
-
-    def __init__(self, prior: "tfd.Distribution") -> None:
-        needed = ("dtype", "batch_shape", "event_shape", "log_prob", "cdf")
-        if isinstance(prior, type) or not all(hasattr(prior, name) for name in needed):
-            raise TypeError(expected("`prior` to be a TFP distribution", repr(prior)))
-        shape = (*prior.batch_shape, *prior.event_shape)
-        if shape or prior.dtype not in FLOATS:
-            received = f"{prior.dtype}, shape {shape}"
-            raise ValueError(expected("`prior` to be of one float, shape ()", received))
-        self._prior = prior
-        self._support = (-np.inf, np.inf)
-        self.tail = max(TAIL, float(np.finfo(prior.dtype.as_numpy_dtype).eps))
-
-    def _call(self, method: str, h: np.ndarray | float) -> np.ndarray:
-        h = tf.cast(tf.constant(h, tf.float64), self._prior.dtype)
-        return getattr(self._prior, method)(h).numpy().astype(np.float64)
-
-    def log_prob(self, h: np.ndarray) -> np.ndarray:
-        return self._call("log_prob", h)
-
-    def cdf(self, h: np.ndarray | float) -> np.ndarray:
-        try:
-            cdf = self._call("cdf", h)
-        except NotImplementedError:
-            raise TypeError(expected("`prior` to have a cdf", self._prior)) from None
-        low, high = self._support
-        return np.where(h <= low, 0.0, np.where(h >= high, 1.0, cdf))
-
-    def mass(self, start: np.ndarray | float, stop: np.ndarray | float) -> np.ndarray:
-        """Returns the mass between two points, whichever is the higher."""
-        return np.abs(self.cdf(stop) - self.cdf(start))
-
-    def support(self, usable: Callable[[float], bool]) -> tuple[float, float]:
-        """Returns where the mass is, without a tail at an end that is infinite or not usable."""
-        levels = np.array([0.0, self.tail, 1.0 - self.tail, 1.0])
-        try:
-            first, low, high, last = self._call("quantile", levels)
-        except NotImplementedError:
-            first, last = -np.inf, np.inf
-            low, high = self._quantiles(levels[1:3], *self._wide())
-        # The end of a bounded support is near; that of another is infinite, or has overflowed.
-        if 0 <= low - first <= high - low and usable(first):
-            low = first
-        if 0 <= last - high <= high - low and usable(last):
-            high = last
-        self._support = (low, high)
-        return low, high
-
-    def _wide(self) -> tuple[float, float]:
-        """Returns an interval of all but the tails, by the cdf."""
-        for wide in 4.0 ** np.arange(60):
-            below, above = self.cdf(np.array([-wide, wide]))
-            if below <= self.tail and above >= 1 - self.tail:
-                return -wide, wide
-        raise ValueError(expected("an `interval`, as the prior's cdf shows none", None))
-
-    def check_interval(self, interval: tuple[float, float]) -> None:
-        """Raises ValueError unless the interval is two ascending numbers with mass between."""
-        ends = np.asarray(interval, np.float64)
-        good = ends.shape == (2,) and np.isfinite(ends).all() and ends[0] < ends[1]
-        if not good or not self.mass(*ends) > self.tail:
-            what = "`interval` to be two ascending numbers with mass of the prior between them"
-            raise ValueError(expected(what, interval))
-
-    def grid(self, low: float, high: float, num_points: int) -> np.ndarray:
-        """Returns an ascending grid from `low` to `high`.
-
-        A third of it is evenly spaced, a third at evenly spaced quantiles, and a third at quantiles
-        of evenly spaced log-odds, which resolve the tails.
+        These are pieces' bottoms, their tops where no x is higher, poles and atoms.
         """
-        n = num_points // 3
-        p = np.clip(self.cdf(np.array([low, high])), self.tail, 1 - self.tail)
-        odds = np.linspace(*(np.log(p) - np.log1p(-p)), n)
-        levels = np.append(np.linspace(*p, n), 1 / (1 + np.exp(-odds)))
-        quantiles = self._quantiles(levels, low, high)
-        even = np.linspace(low, high, num_points - 2 * n)
-        grid = np.unique(np.append(even, quantiles))
-        # Evenly spaced log-odds crowd at the end of a bounded support.
-        apart = np.diff(grid[:-1]) > 1e-3 * np.median(np.diff(quantiles[:n]))
-        return np.concatenate([[low], grid[1:-1][apart], [high]])
+        bottoms, tops = np.split(ends, 2, axis=1)
+        tops = tops[:, tops[0] + tops[1] >= tops[0].max(initial=-np.inf)]
+        atoms = np.array([value for value, _ in self.atoms])
+        infinite = np.append(self.poles, atoms)
+        slack = np.append(pole_slack, ROUNDING * self._curve.eps * np.abs(atoms))
+        limits = [
+            (bottoms[0] - bottoms[1], bottoms[0], bottoms[2]),
+            (tops[0], tops[0] + tops[1], tops[2]),
+            (infinite - slack, infinite + slack, np.full(infinite.shape, np.inf)),
+        ]
+        return np.concatenate(limits, axis=1)
 
-    def _quantiles(self, levels: np.ndarray, low: float, high: float) -> np.ndarray:
-        """Returns the quantiles that lie in an interval, by bisection, as not all priors do."""
-        lows, highs = np.full(levels.shape, low), np.full(levels.shape, high)
-        for _ in range(60):
-            middle = (lows + highs) / 2
-            under = self.cdf(middle) < levels
-            lows, highs = np.where(under, middle, lows), np.where(under, highs, middle)
-        return highs
+
+def _find_poles(limits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the poles among limits, and how near to each x is taken for it."""
+    value, slack, _ = limits[:, limits[2] == np.inf]
+    value = np.where(np.abs(value) <= slack, 0.0, value)
+    groups = _alike(value, slack)
+    poles = np.array([value[group[0]] for group in groups])
+    return poles, np.array([slack[group].max() for group in groups])
 
 
 def _alike(values: np.ndarray, slack: np.ndarray) -> list[np.ndarray]:

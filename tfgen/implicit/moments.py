@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
+from tfgen.core.batches import check_examples_like
 from tfgen.core.checks import check_unconditional, expected
 from tfgen.core.config import Configurable, build_once, register
 from tfgen.core.examples import Batch, Examples
@@ -168,8 +169,9 @@ class MomentMatching(GenerativeModel):
             raise TypeError(expected("`discrepancy`, e.g. Moments()", repr(discrepancy)))
         self.prior = prior or StandardNormal(64)
         build_once(generator, (None, self.latent_dim))
-        two = tf.zeros([2, *self.event_shape])
-        self.discrepancy(two, two)  # Complains of statistics of a wrong shape.
+        for size in (3, 5):  # Complains of statistics of a wrong shape, whatever the event's.
+            batch = tf.zeros([size, *self.event_shape])
+            self.discrepancy(batch, batch)
         self.built = True
 
     @property
@@ -200,12 +202,3 @@ class MomentMatching(GenerativeModel):
     def check_data(self, spec: Batch, examples: Examples | None) -> None:
         """Raises unless the data are such as the generator makes."""
         check_examples_like(self.event_shape, spec)
-
-
-def check_examples_like(event_shape: tuple[int, ...], spec: Batch) -> None:
-    """Raises unless batches hold float32 examples of a shape."""
-    if spec["x"].dtype != tf.float32:
-        raise TypeError(expected("float32 examples", spec["x"].dtype.name))
-    if tuple(spec["x"].shape[1:]) != event_shape:
-        what = f"examples of shape {event_shape}, as the model makes"
-        raise ValueError(expected(what, tuple(spec["x"].shape[1:])))

@@ -1,80 +1,35 @@
 """A function of one variable, split into pieces on which it is monotone, and its roots."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
 from tfgen.core.checks import expected
+from tfgen.implicit.curve import Curve, resolution
 
-FLOATS = (tf.float16, tf.float32, tf.float64)
+BISECTIONS = 64
+"""Of a cell of the grid, by which it shrinks to neighbouring float64."""
 
+LEAST_REACH = 2.0**-50
+"""Of a cell: what its bisection leaves uncertain where h itself is near 0."""
 
-class Curve:
-    """A function f of one variable with its slope f', NumPy float64 [n] in and out.
+ROUNDING = 4.0
+"""Times the precision: values nearer than this, relatively, may be one."""
 
-    Args:
-        f: takes float64 [n], returns floats [n], by TensorFlow operations with a gradient.
+WRONG_WAY = 100.0
+"""Times the precision, relative to the largest value: sums that cancel may move by less."""
 
-    Attributes:
-        eps: the relative precision of f's dtype; known after the first call.
+NEWTON_STEPS = 100
+"""Enough to bisect to neighbouring float64, should no step be Newton's."""
 
-    Raises:
-        TypeError: when `f` is not callable.
-    """
+FLAT = 0.4
+"""Power of the precision: a slope falls to less than this of that beside it only if it nears 0.
 
-    def __init__(self, f: Callable[[tf.Tensor], tf.Tensor]) -> None:
-        if not callable(f):
-            raise TypeError(expected("`f` to be a function of a tensor", repr(f)))
-        self._f = f
-        self.eps = 0.0
+The precision itself is too little to ask, as slopes that cancel are uncertain by its square root.
+"""
 
-    def __call__(self, h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Returns f(h) and f'(h), each [n].
-
-        Raises:
-            ValueError: when f does not return n floats, or has no gradient.
-        """
-        if h.size == 0:
-            return h, h
-        points = tf.constant(h, tf.float64)
-        with tf.GradientTape() as tape:
-            tape.watch(points)
-            value = tf.convert_to_tensor(self._f(points))
-        if value.shape != points.shape or value.dtype not in FLOATS:
-            received = f"{value.dtype.name} of shape {tuple(value.shape)} for {tuple(points.shape)}"
-            raise ValueError(
-                expected("`f` to return a float16, 32 or 64 for each of [n] numbers", received)
-            )
-        slope = tape.gradient(value, points)
-        if slope is None:
-            raise ValueError(expected("`f` of TensorFlow operations with a gradient", "none"))
-        self.eps = float(np.finfo(value.dtype.as_numpy_dtype).eps)
-        return value.numpy().astype(np.float64), slope.numpy()
-
-    def is_finite(self, h: float) -> bool:
-        """Tells whether f and its slope are finite at h."""
-        return bool(np.isfinite(self(np.array([h]))).all())
-
-    def checked(self, h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Returns f(h) and f'(h).
-
-        Raises:
-            ValueError: when one is not finite, or f(h) changes with what else is in the batch.
-        """
-        value, slope = self(h)
-        bad = np.flatnonzero(~np.isfinite(value) | ~np.isfinite(slope))
-        if bad.size:
-            i = bad[0]
-            what = "`f` and its slope finite on the interval, which may be given"
-            raise ValueError(expected(what, f"f({h[i]:.9g}) = {value[i]}, slope {slope[i]}"))
-        part = slice(0, h.size // 2)
-        gap = np.abs(self(h[part])[0] - value[part])
-        if gap.max() > 1e3 * self.eps * np.abs(value).max():
-            received = f"a difference of {gap.max():g} at h = {h[gap.argmax()]:.9g}"
-            raise ValueError(expected("`f` to give each h the same in any batch", received))
-        return value, slope
+BESIDE = 4
+"""Cells to either side that a slope is compared with."""
 
 
 class _Point(NamedTuple):
@@ -91,8 +46,8 @@ class _Piece(NamedTuple):
 
     h: np.ndarray
     value: np.ndarray
-    bottom: float
-    """value[0] less its slack: f may be as low as this."""
+    slack: tuple[float, float]
+    """Of the first value and of the last."""
 
 
 class MonotonePieces:
@@ -107,10 +62,11 @@ class MonotonePieces:
     Attributes:
         pieces: on which f rises or falls.
         flats: (low, high, value) of those on which f' is 0 or f constant.
-        critical: points at the ends of pieces, or within one, where f' comes down to 0.
+        inflections: (h, value, slope, slack) of points within pieces where f' comes down to 0.
 
     Raises:
-        ValueError: when f is not finite, or not continuous on the grid, or mixes its inputs.
+        ValueError: when f is not finite, not continuous, has turning points that the grid does not
+            resolve, or mixes its inputs.
     """
 
     def __init__(self, curve: Curve, grid: np.ndarray) -> None:
@@ -119,11 +75,11 @@ class MonotonePieces:
         self._value, self._slope = curve.checked(grid)
         self.pieces: list[_Piece] = []
         self.flats: list[tuple[float, float, float]] = []
-        points = self._split() + self._slowest()
-        self.critical = [point for point in points if self._is_critical(point)]
+        self._split()
+        self.inflections = [point for point in self._slowest() if self._is_critical(point)]
 
     def roots(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Returns all roots of f(h) = x, for finite x [m]; flat stretches have none.
+        """Returns the roots of f(h) = x within pieces, not at their ends, for finite x [m].
 
         Returns:
             index: of x, int [num_roots].
@@ -133,15 +89,10 @@ class MonotonePieces:
         """
         found = [(np.zeros(0, int), *np.zeros((4, 0)))]
         for piece in self.pieces:
-            index = np.flatnonzero((x >= piece.bottom) & (x < piece.value[-1]))
-            target = np.maximum(x[index], piece.value[0])
-            cell = np.searchsorted(piece.value, target, side="right") - 1
+            index = np.flatnonzero((x > piece.value[0]) & (x < piece.value[-1]))
+            cell = np.searchsorted(piece.value, x[index], side="right") - 1
             lowest = np.full(index.size, piece.h[0])
-            # Near its minimum f may round to that, whose place is known: the end of the piece.
-            known = target == piece.value[0]
-            below = np.where(known, lowest, piece.h[cell])
-            above = np.where(known, lowest, piece.h[cell + 1])
-            found.append((index, target, below, above, lowest))
+            found.append((index, x[index], piece.h[cell], piece.h[cell + 1], lowest))
         index, target, below, above, lowest = map(np.concatenate, zip(*found, strict=True))
         return index, *self._solve(target, below, above), lowest
 
@@ -155,7 +106,7 @@ class MonotonePieces:
         side = above - below
         h, slope, step = (below + above) / 2, np.zeros(x.shape), np.abs(side)
         active = np.arange(x.size)
-        for _ in range(100):
+        for _ in range(NEWTON_STEPS):
             if not active.size:
                 break
             at, target = h[active], x[active]
@@ -176,15 +127,16 @@ class MonotonePieces:
         beside = self._curve(h + np.copysign(nudge, side))[1]
         return h, np.where(slope == 0, beside, slope)
 
-    def _split(self) -> list[_Point]:
-        """Fills `pieces` and `flats`, and returns the ends of the pieces."""
+    def _split(self) -> None:
+        """Fills `pieces` and `flats`."""
         sign = np.sign(self._slope)
         turn = np.flatnonzero(sign[1:] != sign[:-1])
         left, right = self._grid[turn], self._grid[turn + 1]
         # From both sides, as what is between may be flat, or a corner with a slope of its own.
         last = self._last_of_sign(sign[turn], left, right)
         first = np.maximum(last, self._last_of_sign(sign[turn + 1], right, left))
-        reach = np.minimum(first - last, self._resolution(last, first) + (right - left) * 2.0**-50)
+        uncertain = self._resolution(last, first) + (right - left) * LEAST_REACH
+        reach = np.minimum(first - last, uncertain)
         # What the two sides of one extremum differ by is f's rounding.
         noise = np.abs(self._curve(first)[0] - self._curve(last)[0])
         none = [0.0]
@@ -194,44 +146,39 @@ class MonotonePieces:
         stops = self._points(
             np.append(last, self._grid[-1]), np.append(reach, none), np.append(noise, none)
         )
-        ends = []
         for s, start, stop in zip(np.append(sign[0], sign[turn + 1]), starts, stops, strict=True):
-            ends += self._add(s, start, stop)
+            self._add(s, start, stop)
         for start, stop in zip(stops[:-1], starts[1:], strict=True):
             self._add(0.0, start, stop)
-        return ends
 
     def _last_of_sign(self, sign: np.ndarray, start: np.ndarray, stop: np.ndarray) -> np.ndarray:
         """Returns where the slope's sign ceases to be `sign` on the way from `start` to `stop`."""
-        for _ in range(64):
+        for _ in range(BISECTIONS):
             middle = (start + stop) / 2
             same = np.sign(self._curve(middle)[1]) == sign
             start, stop = np.where(same, middle, start), np.where(same, stop, middle)
         return start
 
-    def _add(self, sign: float, start: _Point, stop: _Point) -> list[_Point]:
-        """Keeps what is from `start` to `stop`; returns both if they are the ends of a piece."""
+    def _add(self, sign: float, start: _Point, stop: _Point) -> None:
+        """Keeps what is from `start` to `stop`, as a piece or, unless it is a point, as flat."""
         after, before = np.searchsorted(self._grid, [start.h, stop.h])
         inside = slice(after, max(after, before))
         h = np.concatenate([[start.h], self._grid[inside], [stop.h]])
         value = np.concatenate([[start.value], self._value[inside], [stop.value]])
         self._check_monotone(sign, h, value)
-        if sign == 0 or start.value == stop.value:
-            if stop.h - start.h > self._resolution(start.h, stop.h):
-                inner = value[1:-1] if value.size > 2 else self._curve(h.mean(keepdims=True))[0]
-                self.flats.append((start.h, stop.h, float(np.median(inner))))
-            return []
-        lowest = start if sign > 0 else stop
-        h, value = (h, value) if sign > 0 else (h[::-1], value[::-1])
-        # Rounding may leave values out of order.
-        value = np.maximum.accumulate(value)
-        self.pieces.append(_Piece(h, value, lowest.value - lowest.slack))
-        return [start, stop]
+        if sign and start.value != stop.value:
+            way = slice(None, None, int(sign))
+            # Rounding may leave values out of order.
+            rising = np.maximum.accumulate(value[way])
+            self.pieces.append(_Piece(h[way], rising, (start.slack, stop.slack)[way]))
+        elif stop.h - start.h > self._resolution(start.h, stop.h):
+            inner = value[1:-1] if value.size > 2 else self._curve(h.mean(keepdims=True))[0]
+            self.flats.append((start.h, stop.h, float(np.median(inner))))
 
     def _check_monotone(self, sign: float, h: np.ndarray, value: np.ndarray) -> None:
         wrong = -sign * np.diff(value) if sign else np.abs(np.diff(value))
         i = wrong.argmax()
-        if wrong[i] > 100 * self._curve.eps * np.abs(self._value).max():
+        if wrong[i] > WRONG_WAY * self._curve.eps * np.abs(self._value).max():
             raise ValueError(
                 expected(
                     "a continuous `f` whose turning points the grid resolves; more `num_points` or "
@@ -247,7 +194,7 @@ class MonotonePieces:
         least = (size[1:-1] < size[:-2]) & (size[1:-1] <= size[2:])
         least &= (sign[:-2] == sign[1:-1]) & (sign[1:-1] == sign[2:])
         left, right = self._grid[:-2][least], self._grid[2:][least]
-        for _ in range(64):
+        for _ in range(BISECTIONS):
             third = (right - left) / 3
             size = np.abs(self._curve(np.append(left + third, right - third))[1])
             leftmost = size[: left.size] < size[left.size :]
@@ -258,15 +205,15 @@ class MonotonePieces:
     def _is_critical(self, point: _Point) -> bool:
         """Tells a slope that comes down to 0 from one that ends at a corner."""
         i = np.searchsorted(self._grid, point.h)
-        about = np.abs(self._slope[max(i - 4, 0) : i + 4]).max()
-        return abs(point.slope) <= self._curve.eps**0.4 * about
+        about = np.abs(self._slope[max(i - BESIDE, 0) : i + BESIDE]).max()
+        return abs(point.slope) <= self._curve.eps**FLAT * about
 
     def _resolution(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
         """Returns the distance within which f's dtype does not tell h apart."""
-        return 16 * self._curve.eps * np.maximum(np.abs(low), np.abs(high))
+        return resolution(self._curve.eps, low, high)
 
     def _points(self, h: np.ndarray, reach: np.ndarray, noise: np.ndarray) -> list[_Point]:
         """Returns points of the curve, of which h is known to `reach` and f to `noise`."""
         value, slope = self._curve(h)
-        slack = np.abs(slope) * reach + noise + 4 * self._curve.eps * np.abs(value)
+        slack = np.abs(slope) * reach + noise + ROUNDING * self._curve.eps * np.abs(value)
         return [_Point(*row) for row in np.stack([h, value, slope, slack], axis=1).tolist()]

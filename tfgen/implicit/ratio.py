@@ -4,12 +4,12 @@ import keras
 import tensorflow as tf
 
 from tfgen.core import random
+from tfgen.core.batches import check_examples_like
 from tfgen.core.checks import check_integer, check_unconditional, expected
 from tfgen.core.config import build_once, register
 from tfgen.core.examples import Batch, Examples
 from tfgen.core.model import GenerativeModel
 from tfgen.core.update import Terms
-from tfgen.implicit.moments import check_examples_like
 
 
 @register
@@ -21,7 +21,7 @@ class RatioEstimator(GenerativeModel):
     whose optimum is sigmoid(D) = p / (p + q), hence D = log p - log q. This is the inner problem
     of a GAN, where q is its generator. Samples are draws of q weighted by the ratio: for each, so
     many proposals are drawn, and one is taken with probability in proportion to exp(D), which
-    becomes p as their number grows.
+    becomes p as their number grows, where q has mass wherever p has.
 
     Args:
         classifier: D, a layer, examples -> logits [batch, 1].
@@ -33,8 +33,9 @@ class RatioEstimator(GenerativeModel):
     Logs `loss` and `accuracy`, the fraction told right.
 
     Raises:
-        TypeError: when `num_proposals` is not an integer.
-        ValueError: when it is not > 0, or the base has weights that could be trained.
+        TypeError: when `num_proposals` is not an integer, or the base has no `sample_rows`.
+        ValueError: when it is not > 0, the base has weights that could be trained, or the
+            classifier does not return one number for each example.
 
     Example:
         estimator = RatioEstimator(MLP((1,)), base=StandardNormal(2))
@@ -60,12 +61,15 @@ class RatioEstimator(GenerativeModel):
     ) -> None:
         super().__init__(seed=seed, name=name)
         check_integer("num_proposals", num_proposals)
+        if not hasattr(base, "sample_rows"):
+            raise TypeError(expected("a `base` with `sample_rows`, e.g. StandardNormal(2)", base))
         if base.trainable_variables:
             raise ValueError(expected("a frozen `base` (`base.trainable = False`)", base.name))
         self.classifier = classifier
         self.base = base
         self.num_proposals = num_proposals
         build_once(classifier, (None, *self.event_shape))
+        self.log_ratio(tf.zeros([1, *self.event_shape]))  # Complains of other outputs.
         self.built = True
 
     @property
@@ -76,6 +80,9 @@ class RatioEstimator(GenerativeModel):
     def log_ratio(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Returns the estimate of log p(x) - log q(x), in nats, [batch] of [batch, *event]."""
         logits = self.classifier(x, training=training)
+        if logits.shape[1:].num_elements() != 1:
+            what = "a `classifier` with logits of shape [batch, 1]"
+            raise ValueError(expected(what, tuple(logits.shape)))
         return tf.cast(tf.reshape(logits, [tf.shape(logits)[0]]), tf.float32)
 
     def objective(self, x: Batch, seed: tf.Tensor, training: bool) -> Terms:
@@ -100,7 +107,7 @@ class RatioEstimator(GenerativeModel):
         weights = tf.reshape(self.log_ratio(proposals), shape)
         # The largest of logits with Gumbel noise is a draw from their softmax.
         unit = random.uniform(random.fold(row_seeds, 1), (self.num_proposals,))
-        chosen = tf.argmax(weights - tf.math.log(-tf.math.log1p(-unit)), axis=1)
+        chosen = tf.argmax(weights - tf.math.log(-tf.math.log(unit)), axis=1)
         proposals = tf.reshape(proposals, [*shape, *self.event_shape])
         return tf.gather(proposals, chosen, batch_dims=1)
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfgen.core.checks import check_positive, check_rank, expected
+from tfgen.core.checks import check_integer, check_positive, check_rank, expected
 from tfgen.core.config import Configurable, register
 
 
@@ -135,20 +135,32 @@ def median_bandwidth(x: Any, y: Any, max_rows: int = 1000) -> float:
     Args:
         x: [n, d], NumPy or convertible.
         y: [m, d].
-        max_rows: at most so many rows, evenly spread over both samples, are looked at.
+        max_rows: at most so many rows, evenly spread over both samples, are looked at; >= 2.
 
     Returns:
         A float > 0.
 
     Raises:
-        ValueError: when rows differ in length, or all points are the same.
+        TypeError: when `max_rows` is not an integer.
+        ValueError: when it is below 2, a sample is not a matrix, empty or not finite, rows differ
+            in length, or all points are the same.
 
     Reference: Gretton et al., "A Kernel Two-Sample Test", 2012,
         https://jmlr.org/papers/v13/gretton12a.html, section 8.
     """
     from scipy.spatial.distance import pdist
 
-    pooled = np.concatenate([np.asarray(x, np.float64), np.asarray(y, np.float64)])
+    check_integer("max_rows", max_rows, minimum=2)
+    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    for name, points in (("x", x), ("y", y)):
+        check_rank(name, points.shape, 2, "[n, d]")
+        if not points.size:
+            raise ValueError(expected(f"`{name}` with at least one row", f"shape {points.shape}"))
+        if not np.isfinite(points).all():
+            raise ValueError(expected(f"`{name}` to be finite", "NaN or infinite values"))
+    if x.shape[1] != y.shape[1]:
+        raise ValueError(expected("rows of one length", f"{x.shape[1]} and {y.shape[1]}"))
+    pooled = np.concatenate([x, y])
     distances = pdist(pooled[:: -(-len(pooled) // max_rows)])
     distances = distances[distances > 0]
     if not distances.size:

@@ -225,6 +225,14 @@ def checked_grid(grid: Any, dim: int) -> list[np.ndarray]:
     return axes
 
 
+def checked_number(value: float) -> float:
+    """Returns what a comparison has found as a float; raises ValueError when it is NaN."""
+    if np.isnan(value):
+        what = "`p` and `q` with finite parameters, densities and distances"
+        raise ValueError(expected(what, "NaN as the result"))
+    return float(value)
+
+
 def cell_masses(p: Discrete | Density, axes: Sequence[np.ndarray]) -> np.ndarray:
     """Returns the masses of all cells of a grid and, last, of what lies outside of it."""
     if isinstance(p, Density):
@@ -251,6 +259,9 @@ def _integrated(p: Density, axes: Sequence[np.ndarray]) -> np.ndarray:
     is_inside = np.pad(np.ones(np.subtract(masses.shape, 2), bool), 1)
     inside, outside = masses[is_inside], masses[~is_inside].sum()
     missing = 1 - inside.sum() if cdf is None else float(cdf[1]) + 1 - float(cdf[-2])
+    if cdf is None and not p.is_tfp and missing > MAX_MASS_ERROR:
+        what = "a density without a cdf, not TFP's, to sum to one over the cells of the `grid`"
+        raise ValueError(expected(what, f"a sum of {inside.sum():.3f}"))
     if missing < -MAX_MASS_ERROR:
         received = f"{1 - missing:.3f} by the density at the middles of the cells"
         raise ValueError(expected("a `grid` fine enough to hold a mass of one", received))

@@ -1,4 +1,6 @@
-"""Divergences between distributions, in float64, for few dimensions.
+"""Divergences between distributions, for few dimensions.
+
+They are computed in float64, but for the values of MMD's kernels, which are float32.
 
 Each side, `p` and `q`, is one of
 
@@ -15,7 +17,8 @@ Total variation, Kullback-Leibler and Jensen-Shannon compare masses at the same 
     cells hold their lower edges, and the last ones both. Continuous distributions are integrated:
     over numbers by differences of the `cdf`, where there is one and they are not mere rounding;
     otherwise by the density at the middle of each cell, and a mass that then lacks to one is
-    outside when it is above 1 %. The divergence of masses in cells is at most that of the
+    outside when it is above 1 %. Of a density that is not TFP's it may not lack: nothing would tell
+    it from one that is not normalised. The divergence of masses in cells is at most that of the
     distributions, which it reaches as cells get smaller; samples need many points to a cell.
 
     Without a grid, two `Discrete` are compared point by point, and two TFP distributions by their
@@ -42,8 +45,12 @@ from tfgen.metrics.discrete import (
     Samples,
     cell_masses,
     checked_grid,
+    checked_number,
     normal_forms,
 )
+
+MAX_KERNEL_POINTS = 10_000
+"""Points a side whose kernel is evaluated at all pairs, which takes some five gigabytes."""
 
 
 def total_variation(
@@ -64,8 +71,8 @@ def total_variation(
 
     Raises:
         TypeError: when a side is none of what the module lists.
-        ValueError: when dimensions differ, a value is not finite, a grid does not rise, or there is
-            no grid for samples.
+        ValueError: when dimensions differ, a value is not finite, a grid does not rise, there is no
+            grid for samples, a density does not sum to one, or the result is NaN.
 
     Reference: Arjovsky, Chintala and Bottou, "Wasserstein GAN", 2017,
         https://arxiv.org/abs/1701.07875, section 2.
@@ -73,9 +80,9 @@ def total_variation(
     p, q = normal_forms(p, q, num_samples, seed)
     if _is_drawn(p, q, grid):
         ratios = np.concatenate(_log_ratios_at_both(p, q, num_samples, seed))
-        return float(np.abs(np.tanh(ratios / 2)).mean())
+        return checked_number(np.abs(np.tanh(ratios / 2)).mean())
     p_masses, q_masses = _masses(p, q, grid)
-    return float(np.abs(p_masses - q_masses).sum() / 2)
+    return checked_number(np.abs(p_masses - q_masses).sum() / 2)
 
 
 def kl_divergence(
@@ -103,11 +110,12 @@ def kl_divergence(
         from tensorflow_probability import distributions as tfd
 
         try:
-            return float(tfd.kl_divergence(p.distribution, q.distribution))
+            found = tfd.kl_divergence(p.distribution, q.distribution)
         except NotImplementedError:
-            return float(_log_ratios(p, q, p.draw(num_samples, (seed, 0))).mean())
+            found = _log_ratios(p, q, p.draw(num_samples, (seed, 0))).mean()
+        return checked_number(found)
     p_masses, q_masses = _masses(p, q, grid)
-    return max(_relative_entropy(p_masses, q_masses), 0.0)
+    return checked_number(max(_relative_entropy(p_masses, q_masses), 0.0))
 
 
 def jensen_shannon(
@@ -133,36 +141,39 @@ def jensen_shannon(
     p, q = normal_forms(p, q, num_samples, seed)
     if _is_drawn(p, q, grid):
         at_p, at_q = _log_ratios_at_both(p, q, num_samples, seed)
-        below_log_2 = (np.logaddexp(0, -at_p).mean() + np.logaddexp(0, at_q).mean()) / 2
+        with np.errstate(invalid="ignore"):
+            below_log_2 = (np.logaddexp(0, -at_p).mean() + np.logaddexp(0, at_q).mean()) / 2
     else:
         p_masses, q_masses = _masses(p, q, grid)
         # Against the sum rather than its half, which the smallest masses would underflow in.
         both = p_masses + q_masses
         below_log_2 = -(_relative_entropy(p_masses, both) + _relative_entropy(q_masses, both)) / 2
-    return float(np.clip(np.log(2) - below_log_2, 0, np.log(2)))
+    return checked_number(np.clip(np.log(2) - below_log_2, 0, np.log(2)))
 
 
 def maximum_mean_discrepancy(
     p: Any, q: Any, kernel: Callable | None = None, num_samples: int = 1000, seed: int = 0
 ) -> float:
-    """Returns the squared maximum mean discrepancy: of samples the unbiased estimate.
+    """Returns the squared maximum mean discrepancy, MMD^2 and not its root.
 
-    Memory grows with the square of the number of points.
+    Of samples it is the unbiased estimate. Memory grows with the square of the number of points.
 
     Args:
         p, q: as the module says. Samples and TFP distributions, of which samples are drawn, have at
-            least two points; those of a `Discrete` are the distribution itself.
+            least two points; those of a `Discrete` are the distribution itself. No side has more
+            than 10 000.
         kernel: of `tfgen.losses`, or another with their arguments; unless given, an `RBF` of the
             median distance between the points.
         num_samples: draws from a TFP distribution.
         seed: of the draws.
 
     Returns:
-        The squared discrepancy; below zero now and then where it is estimated.
+        MMD^2; below zero now and then where it is estimated.
 
     Raises:
         TypeError: when a side is none of what the module lists, or `kernel` no function.
-        ValueError: when dimensions differ, a value is not finite, or there is but one sample.
+        ValueError: when dimensions differ, a value is not finite, there is but one sample or there
+            are too many points, or the result is NaN.
 
     Reference: Gretton et al., "A Kernel Two-Sample Test", 2012,
         https://jmlr.org/papers/v13/gretton12a.html.
@@ -177,9 +188,11 @@ def maximum_mean_discrepancy(
     for side in (p, q):
         if isinstance(side, Samples) and len(side.points) < 2:
             raise ValueError(expected("at least two samples", len(side.points)))
+        if len(side.points) > MAX_KERNEL_POINTS:
+            raise ValueError(expected(f"at most {MAX_KERNEL_POINTS} points", len(side.points)))
     kernel = kernel or RBF((median_bandwidth(p.points, q.points),))
     between = p.probabilities @ _values(kernel, p, q) @ q.probabilities
-    return float(_mean_within(kernel, p) + _mean_within(kernel, q) - 2 * between)
+    return checked_number(_mean_within(kernel, p) + _mean_within(kernel, q) - 2 * between)
 
 
 def _values(kernel: Callable, p: Discrete, q: Discrete) -> np.ndarray:
@@ -200,7 +213,8 @@ def _is_drawn(p: Discrete | Density, q: Discrete | Density, grid: Any) -> bool:
 
 
 def _log_ratios(p: Density, q: Density, draws: Samples) -> np.ndarray:
-    return p.log_prob(draws.points) - q.log_prob(draws.points)
+    with np.errstate(invalid="ignore"):  # `checked_number` refuses NaN in the end.
+        return p.log_prob(draws.points) - q.log_prob(draws.points)
 
 
 def _log_ratios_at_both(

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tfgen.core.checks import check_integer, check_positive, expected
-from tfgen.metrics.score import check_same_dimension, checked_features
+from tfgen.metrics.score import checked_features
 
 
 class ModeScore(NamedTuple):
@@ -59,7 +59,9 @@ def mode_coverage(
     from scipy.spatial import KDTree
 
     samples, means = checked_features("samples", samples), checked_features("means", means)
-    check_same_dimension(means, samples)
+    if samples.shape[1] != means.shape[1]:
+        received = f"{samples.shape[1]} and {means.shape[1]}"
+        raise ValueError(expected("samples and means of one dimension", received))
     check_positive("std", std)
     check_positive("radius", radius)
     check_integer("min_samples", min_samples)

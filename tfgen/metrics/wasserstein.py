@@ -5,13 +5,16 @@ from typing import Any
 import numpy as np
 
 from tfgen.core.checks import check_integer, expected
-from tfgen.metrics.discrete import Density, Discrete, normal_forms
+from tfgen.metrics.discrete import Density, Discrete, checked_number, normal_forms
 
 MAX_ASSIGNED = 2000
 """Points a side in an assignment, which takes some ten seconds; the time grows with the cube."""
 
 MAX_TRANSPORTED = 10**5
 """Pairs of points in a linear programme, which takes some seconds."""
+
+NUM_VECTORS = 1000
+"""Draws that stand for a distribution over vectors, unless the other side asks for others."""
 
 
 def wasserstein(p: Any, q: Any, num_samples: int | None = None, seed: int = 0) -> float:
@@ -23,7 +26,9 @@ def wasserstein(p: Any, q: Any, num_samples: int | None = None, seed: int = 0) -
     Args:
         p, q: as `tfgen.metrics.divergences` says.
         num_samples: points that stand for a distribution; 100 000 numbers or 1000 vectors unless
-            given. The distance between draws from the same distribution is not zero.
+            given, or as many vectors as the other side has, when those are more than 100, at most
+            2000, and of equal probability. The distance between draws from the same distribution
+            is not zero.
         seed: of the draws.
 
     Returns:
@@ -32,13 +37,15 @@ def wasserstein(p: Any, q: Any, num_samples: int | None = None, seed: int = 0) -
     Raises:
         TypeError: when a side is none of what that module lists.
         ValueError: when dimensions differ, a value is not finite, or there are too many vectors:
-            more than 2000 a side in an assignment, 100 000 pairs in a linear programme.
+            more than 2000 a side in an assignment, 100 000 pairs in a linear programme; or when
+            the result is NaN.
 
     Reference: Arjovsky, Chintala and Bottou, "Wasserstein GAN", 2017,
         https://arxiv.org/abs/1701.07875, section 2.
     """
-    p, q = _points(p, q, num_samples, seed, default_vectors=1000)
-    return _cost_along(np.ones(1), p, q) if p.dim == 1 else _transport_cost(p, q)
+    p, q = normal_forms(p, q, 1 if num_samples is None else num_samples, seed)
+    p, q = _points(p, q, num_samples, seed, _num_vectors(p, q))
+    return checked_number(_cost_along(np.ones(1), p, q) if p.dim == 1 else _transport_cost(p, q))
 
 
 def sliced_wasserstein(
@@ -58,23 +65,37 @@ def sliced_wasserstein(
 
     Raises:
         TypeError: when a side is none of what that module lists, or a number not an integer.
-        ValueError: when dimensions differ, or a value is not finite.
+        ValueError: when dimensions differ, a value is not finite, or the result is NaN.
 
     Reference: Bonneel, Rabin, Peyré and Pfister, "Sliced and Radon Wasserstein Barycenters of
         Measures", 2015, https://doi.org/10.1007/s10851-014-0506-3.
     """
     check_integer("num_projections", num_projections)
+    p, q = normal_forms(p, q, 1 if num_samples is None else num_samples, seed)
     p, q = _points(p, q, num_samples, seed, default_vectors=10_000)
     directions = np.random.default_rng(seed).standard_normal((num_projections, p.dim))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    return float(np.mean([_cost_along(direction, p, q) for direction in directions]))
+    return checked_number(np.mean([_cost_along(direction, p, q) for direction in directions]))
+
+
+def _num_vectors(p: Discrete | Density, q: Discrete | Density) -> int:
+    """Returns how many vectors to draw by default, with which a programme can be solved."""
+    for side in (p, q):
+        if isinstance(side, Discrete) and _are_equal(side.probabilities):
+            num = len(side.points)
+            if num * NUM_VECTORS > MAX_TRANSPORTED and num <= MAX_ASSIGNED:
+                return num
+    return NUM_VECTORS
 
 
 def _points(
-    p: Any, q: Any, num_samples: int | None, seed: int, default_vectors: int
+    p: Discrete | Density,
+    q: Discrete | Density,
+    num_samples: int | None,
+    seed: int,
+    default_vectors: int,
 ) -> tuple[Discrete, Discrete]:
     """Returns both sides as points, of distributions so many quantiles or draws."""
-    p, q = normal_forms(p, q, 1 if num_samples is None else num_samples, seed)
     num = num_samples or (100_000 if p.dim == 1 else default_vectors)
     p, q = (
         side.quantiles(num) or side.draw(num, (seed, i)) if isinstance(side, Density) else side
@@ -98,7 +119,7 @@ def _transport_cost(p: Discrete, q: Discrete) -> float:
 
     sizes = len(p.points), len(q.points)
     masses = np.concatenate([p.probabilities, q.probabilities])
-    is_assignment = sizes[0] == sizes[1] and np.ptp(masses) < 1e-12 * masses[0]
+    is_assignment = sizes[0] == sizes[1] and _are_equal(masses)
     too_many = max(sizes) > MAX_ASSIGNED if is_assignment else np.prod(sizes) > MAX_TRANSPORTED
     if too_many:
         what = (
@@ -110,6 +131,10 @@ def _transport_cost(p: Discrete, q: Discrete) -> float:
     if is_assignment:
         return float(distances[linear_sum_assignment(distances)].mean())
     return _cheapest_plan(distances, p.probabilities, q.probabilities)
+
+
+def _are_equal(masses: np.ndarray) -> bool:
+    return bool(np.ptp(masses) < 1e-12 * masses[0])
 
 
 def _cheapest_plan(distances: np.ndarray, supply: np.ndarray, demand: np.ndarray) -> float:

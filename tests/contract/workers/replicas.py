@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from tests.contract import cases
 from tests.small_models import Point
+from tfgen.adversarial import SGHMC
 from tfgen.core import random
 from tfgen.core.update import Update, apply_update
 from tfgen.latent import RowAdam, RowSGD
@@ -149,6 +150,15 @@ def duplicate_rows(optimizer: Callable, strategy: Any) -> dict[str, np.ndarray]:
     }
 
 
+def sampler() -> dict[str, float]:
+    """Returns how far replicas are apart when an optimizer adds noise, and what it logs."""
+    case = cases.named("gan_bayesian")
+    with STRATEGY.scope():
+        model = case.compiled(optimizers=lambda group: SGHMC(cases.NUM_EXAMPLES, 0.01))
+    history = case.train(model).history.history
+    return {"spread": spread(case, model), "loss": history["generator"][-1]}
+
+
 def overflow() -> dict[str, Any]:
     """Returns what a step does to weights whose scaled gradient overflows on one replica alone."""
     with STRATEGY.scope():
@@ -180,6 +190,7 @@ def main(path: str) -> None:
         },
         "fits": {case.name: fit(case) for case in cases.MODELS},
         "overflow": overflow(),
+        "sampler": sampler(),
         "seeds": {case.name: seeds(case) for case in cases.MODELS},
         "rows": {
             kind: {name: duplicate_rows(make, strategy) for name, strategy in both.items()}
