@@ -9,8 +9,8 @@ the benchmark goes on where it stopped.
 
 A sample within three standard deviations of a mode is of high quality, and a mode with at least 20
 of these among 2,500 samples is covered. Reverse KL is that of the modes' shares from their weights.
-Precision and recall look at the nearest neighbours among points and samples, and know no modes. A
-dash is a training that diverged; means are over the others.
+Precision, recall and coverage look at the nearest neighbours among points and samples, and know no
+modes. A dash is a training that diverged; means are over the others.
 """
 
 import itertools
@@ -36,7 +36,8 @@ from tfgen.core.files import write_text
 
 FLAGS = flags.FLAGS
 
-COLUMNS = ("covered", "high_quality", "reverse_kl", "precision", "recall")
+COLUMNS = ("covered", "high_quality", "reverse_kl", "precision", "recall", "coverage")
+AGREEMENT = (("high_quality", "precision"), ("covered", "recall"), ("covered", "coverage"))
 
 Run = tuple[str, str, int]
 """A mixture, a model and a seed."""
@@ -115,7 +116,9 @@ def score(model: tfgen.GenerativeModel, name: str, seed: int) -> Scores:
     samples = model.sample(NUM_SAMPLES, seed).numpy()
     real = mixture.sample(NUM_SAMPLES, seed + 1_000)
     precision, recall = metrics.precision_recall(real, samples, k=3)
-    return reached(mixture, samples) | {"precision": float(precision), "recall": float(recall)}
+    _, coverage = metrics.density_coverage(real, samples, k=5)
+    blind = {"precision": precision, "recall": recall, "coverage": coverage}
+    return reached(mixture, samples) | blind
 
 
 def brief(scores: Scores) -> str:
@@ -154,7 +157,7 @@ def print_agreement(table: dict[Run, Scores]) -> None:
     for mixture in FLAGS.mixtures:
         rows = [row for run, row in table.items() if run[0] == mixture]
         known = [row for row in rows if row["covered"] is not None]
-        for one, other in (("high_quality", "precision"), ("covered", "recall")):
+        for one, other in AGREEMENT:
             values = ([row[name] for row in known] for name in (one, other))
             correlation = spearmanr(*values).statistic if len(known) > 2 else float("nan")
             print(f"{mixture}: {one} with {other} {correlation:.2f}, over {len(known)} runs")

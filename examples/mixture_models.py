@@ -92,8 +92,8 @@ def fit(
     model.fit(x, batch_size=batch_size, epochs=epochs, verbose=0, callbacks=list(callbacks))
 
 
-def bayesian_gan(num_generators: int, num_discriminators: int) -> Train:
-    """Returns how a Bayesian GAN is trained: each generator makes as many examples as a GAN's."""
+def bayesian_gan(num_generators: int, num_discriminators: int, batch_size: int) -> Train:
+    """Returns how a Bayesian GAN is trained, on batches that its generators divide."""
 
     def train(x: np.ndarray, steps: int, seed: int, callbacks: Sequence = ()) -> Any:
         gan = adversarial.recipes.bayesian_gan(
@@ -103,7 +103,7 @@ def bayesian_gan(num_generators: int, num_discriminators: int) -> Train:
             prior=distributions.StandardNormal(LATENT_DIM),
             seed=seed,
         )
-        fit(gan, x, steps, num_generators * BATCH_SIZE, callbacks)
+        fit(gan, x, steps, batch_size, callbacks)
         return gan
 
     return train
@@ -165,6 +165,9 @@ CONSTRAINED = {
     ),
     "dragan": Game(losses.NonSaturating(), {"penalties": [losses.DRAGAN(1.0)]}),
     "non_saturating_r1": Game(losses.NonSaturating(), {"penalties": [losses.R1(0.1)]}),
+    "relativistic_r1_r2": Game(
+        LOSSES["relativistic"], {"penalties": [losses.R1(0.1), losses.R2(0.1)]}
+    ),
 }
 
 MODELS: dict[str, Train] = {
@@ -172,8 +175,9 @@ MODELS: dict[str, Train] = {
     "glann": glann,
     **PLAIN,
     **CONSTRAINED,
-    "bayesian_1x1": bayesian_gan(1, 1),
-    "bayesian_5x2": bayesian_gan(5, 2),
+    "bayesian_1x1": bayesian_gan(1, 1, BATCH_SIZE),
+    "bayesian_1x1_large": bayesian_gan(1, 1, 5 * BATCH_SIZE),
+    "bayesian_5x2": bayesian_gan(5, 2, 5 * BATCH_SIZE),
 }
 
 

@@ -22,8 +22,8 @@ flags.DEFINE_string(
     "inception (the FID network; needs --inception_weights), keras_inception, "
     "or a .keras classifier file. Several are separated by commas.",
 )
-SCORES = ("fid", "kid", "precision_recall", "inception_score")
-flags.DEFINE_list("scores", ["fid"], "fid, and any of kid, precision_recall and inception_score.")
+SCORES = ("fid", "kid", "precision_recall", "density_coverage", "inception_score")
+flags.DEFINE_list("scores", ["fid"], f"fid, and any of {', '.join(SCORES[1:])}.")
 flags.register_validator(
     "scores", lambda names: set(names) <= set(SCORES), f"expected some of {', '.join(SCORES)}"
 )
@@ -195,6 +195,8 @@ def _meters(
         made.append(metrics.KernelInceptionDistance(judge, split, subset_size=size))
     if "precision_recall" in FLAGS.scores:
         made.append(metrics.PrecisionRecall(judge, split))
+    if "density_coverage" in FLAGS.scores:
+        made.append(metrics.DensityCoverage(judge, split))
     if _has_inception_score(judge):
         made.append(metrics.InceptionScore(judge, split))
     return made

@@ -6,13 +6,13 @@ the string "inf", which `float` reads.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy import optimize, special, stats
+from scipy import optimize, stats
+from tensorflow_probability import distributions as tfd
 
 from tfgen.metrics import (
     Discrete,
@@ -33,25 +33,8 @@ BOUNDS = ((-4, 4), (math.log(0.4), math.log(4)))
 """Of the mean and the logarithm of the standard deviation of a fit."""
 
 
-@dataclass(frozen=True)
-class Mixture:
-    """sum_k weights[k] N(means[k], stds[k]^2) on the line, as the divergences take it."""
-
-    weights: np.ndarray
-    means: np.ndarray
-    stds: np.ndarray
-
-    def log_prob(self, x: np.ndarray) -> np.ndarray:
-        """Returns log densities, [n]."""
-        parts = stats.norm.logpdf(x[:, np.newaxis], self.means, self.stds)
-        return special.logsumexp(parts, axis=1, b=self.weights)
-
-    def cdf(self, x: np.ndarray) -> np.ndarray:
-        """Returns cumulative probabilities, [n]."""
-        return stats.norm.cdf(x[:, np.newaxis], self.means, self.stds) @ self.weights
-
-
-BIMODAL = Mixture(np.array([0.65, 0.35]), np.array([-2.0, 2.5]), np.array([0.6, 0.8]))
+WEIGHTS, MEANS, STDS = np.array([[0.65, 0.35], [-2.0, 2.5], [0.6, 0.8]])
+BIMODAL = tfd.MixtureSameFamily(tfd.Categorical(probs=WEIGHTS), tfd.Normal(MEANS, STDS))
 
 
 def parallel_lines(seed: int) -> tuple[Figure, dict[str, Any]]:
@@ -142,11 +125,10 @@ def mode_covering(seed: int) -> tuple[Figure, dict[str, Any]]:
         "jensen_shannon": lambda fit: jensen_shannon(BIMODAL, fit, GRID),
     }
     minima = {name: _minima(divergence, seed) for name, divergence in divergences.items()}
-    mean = float(BIMODAL.weights @ BIMODAL.means)
-    std = math.sqrt(BIMODAL.weights @ (BIMODAL.stds**2 + BIMODAL.means**2) - mean**2)
+    mean, std = float(BIMODAL.mean()), float(BIMODAL.stddev())
     numbers = {"mixture": {"mean": mean, "std": std}}
     for name, (best, *others) in minima.items():
-        fit = _normal(*best)
+        fit = tfd.Normal(*np.array(best))
         numbers[name] = {
             "mean": best[0],
             "std": best[1],
@@ -158,17 +140,13 @@ def mode_covering(seed: int) -> tuple[Figure, dict[str, Any]]:
     return _figure_of_fits(minima, numbers), numbers
 
 
-def _normal(mean: float, std: float) -> Mixture:
-    return Mixture(np.ones(1), np.array([mean]), np.array([std]))
-
-
-def _minima(divergence: Callable[[Mixture], float], seed: int) -> list[tuple[float, float]]:
+def _minima(divergence: Callable[[Any], float], seed: int) -> list[tuple[float, float]]:
     """Returns means and standard deviations of the local minima that were found, best first."""
     rng = np.random.default_rng(seed)
     spread = np.linspace(-3, 3, NUM_STARTS) + rng.uniform(-0.4, 0.4, NUM_STARTS)
     found = [
         optimize.minimize(
-            lambda fit: divergence(_normal(fit[0], math.exp(fit[1]))),
+            lambda fit: divergence(tfd.Normal(fit[0], np.exp(fit[1]))),
             (start, rng.uniform(-0.5, 0.5)),
             bounds=BOUNDS,
             options={"ftol": 1e-13, "gtol": 1e-7},
@@ -194,7 +172,7 @@ def _figure_of_fits(minima: dict[str, list], numbers: dict[str, Any]) -> Figure:
     figure = Figure(figsize=(11, 4.2), layout="constrained")
     fits, bars = figure.subplots(1, 2, width_ratios=(3, 2))
     x = np.linspace(-7, 7, 701)
-    fits.fill_between(x, np.exp(BIMODAL.log_prob(x)), color="0.85", label="mixture $p$")
+    fits.fill_between(x, BIMODAL.prob(x), color="0.85", label="mixture $p$")
     for index, (name, label) in enumerate(LABELS.items()):
         best, *others = minima[name]
         style = "--" if name == "jensen_shannon" else "-"  # It hides what is below otherwise.

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from mixture_models import (
+    BATCH_SIZE,
     CONSTRAINED,
     MIXTURES,
     NUM_EXAMPLES,
@@ -31,7 +32,7 @@ SHOWN = {
     "IMLE": imle,
     "non-saturating": PLAIN["non_saturating"],
     "non-saturating, R1": CONSTRAINED["non_saturating_r1"],
-    "Bayesian, 3 x 2": bayesian_gan(3, 2),
+    "Bayesian, 3 x 2": bayesian_gan(3, 2, 3 * BATCH_SIZE),
 }
 
 

@@ -45,6 +45,7 @@ MACHINERY = {
     "tfgen.metrics.inception_2015.Inception2015Features": "needs weights; tested in tests/metrics",
     "tfgen.metrics.inception_2015.Weights": "arrays of a file",
     "tfgen.metrics.keras_inception.KerasInceptionFeatures": "needs weights; tests/metrics",
+    "tfgen.metrics.manifold.DensityCoverageScore": "a named tuple of scores",
     "tfgen.metrics.manifold.PrecisionRecallScore": "a named tuple of scores",
     "tfgen.metrics.score.FeatureStore": "the state of other metrics; merged in test_metrics.py",
     "tfgen.serving.endpoints.Endpoint": "a record",

@@ -375,6 +375,7 @@ METRICS = (
     MetricCase("fid", lambda: metrics.FrechetInceptionDistance(_features(), "test")),
     MetricCase("kid", lambda: metrics.KernelInceptionDistance(_features(), "test", 5, 7, seed=3)),
     MetricCase("inception_score", lambda: metrics.InceptionScore(_features(), "test", splits=4)),
+    MetricCase("density_coverage", lambda: metrics.DensityCoverage(_features(), "test", k=3)),
     MetricCase("precision_recall", lambda: metrics.PrecisionRecall(_features(), "test", k=2)),
 )
 

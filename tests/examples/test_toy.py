@@ -86,7 +86,8 @@ def test_the_table_has_the_scores_of_the_runs(table):
         scores = json.loads((workdir / f"line-{model}-0-40.json").read_text())
         assert 0 <= scores["covered"] <= 5
         row = next(line for line in printed.splitlines() if line.startswith(f"{model} "))
-        numbers = [scores[name] for name in ("high_quality", "reverse_kl", "precision", "recall")]
+        names = ("high_quality", "reverse_kl", "precision", "recall", "coverage")
+        numbers = [scores[name] for name in names]
         cells = [str(scores["covered"]), *(f"{number:.3f}" for number in numbers)]
         assert row.split() == [model, *cells]
 

@@ -149,7 +149,10 @@ def kill_when(path, arguments):
 VARIANTS = {
     "mirrored": ["--strategy=mirrored", "--logical_cpus=2"],
     "bfloat16": ["--mixed_precision=bfloat16"],
-    "pixels": ["--pixel_imle_epochs=1", "--scores=fid,kid,precision_recall,inception_score"],
+    "pixels": [
+        "--pixel_imle_epochs=1",
+        "--scores=fid,kid,precision_recall,density_coverage,inception_score",
+    ],
     "laplacian": ["--loss=laplacian"],
 }
 

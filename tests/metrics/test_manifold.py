@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from tests.metrics.helpers import Pixels, random_images
-from tfgen.metrics import PrecisionRecall, manifold, precision_recall
+from tfgen.metrics import (
+    DensityCoverage,
+    PrecisionRecall,
+    density_coverage,
+    manifold,
+    precision_recall,
+)
 
 
 def by_brute_force(real, fake, k):
@@ -11,9 +17,12 @@ def by_brute_force(real, fake, k):
         return np.sort(distances, axis=1)[:, k]  # Column 0 is the distance to itself.
 
     distances = np.linalg.norm(fake[:, None] - real[None], axis=-1)
-    precision = (distances <= radii(real)[None, :]).any(axis=1).mean()
-    recall = (distances <= radii(fake)[:, None]).any(axis=0).mean()
-    return precision, recall
+    near_real = distances <= radii(real)[None, :]
+    near_fake = distances <= radii(fake)[:, None]
+    return {
+        precision_recall: (near_real.any(axis=1).mean(), near_fake.any(axis=0).mean()),
+        density_coverage: (near_real.sum(axis=1).mean() / k, near_real.any(axis=0).mean()),
+    }
 
 
 def blob(number, seed, centre=0.0):
@@ -25,9 +34,9 @@ def blob(number, seed, centre=0.0):
 def test_equals_brute_force(k, chunk_entries, monkeypatch):
     monkeypatch.setattr(manifold, "CHUNK_ENTRIES", chunk_entries)
     real, fake = blob(60, seed=0), blob(45, seed=1) + 1.5
-    expected = by_brute_force(real, fake, k)
-    assert precision_recall(real, fake, k) == pytest.approx(expected)
-    assert 0 < min(expected) and max(expected) < 1
+    for function, expected in by_brute_force(real, fake, k).items():
+        assert function(real, fake, k) == pytest.approx(expected)
+        assert 0 < min(expected) and max(expected) < 1
 
 
 def test_distances_come_in_chunks(monkeypatch):
@@ -59,6 +68,28 @@ def test_a_line_of_points():
     assert precision_recall(real, fake, k=1) == (0.5, 0.0)
 
 
+def test_density_and_coverage_of_one_distribution():
+    rng = np.random.default_rng(0)
+    real, fake = rng.standard_normal((2, 4_000, 2))
+    density, coverage = density_coverage(real, fake, k=3)
+    assert density == pytest.approx(1, abs=0.05)
+    assert coverage == pytest.approx(1 - 2**-3, abs=0.02)
+
+
+def test_density_and_coverage_of_a_dropped_mode():
+    real = np.concatenate([blob(40, seed=0), blob(40, seed=1, centre=100.0)])
+    density, coverage = density_coverage(real, real[:40], k=3)
+    assert coverage == 0.5
+    assert density == pytest.approx(4 / 3, rel=0.01)  # Each point is in its own ball besides.
+
+
+def test_outliers_widen_the_manifold_that_recall_is_measured_on():
+    real = np.concatenate([blob(40, seed=0), blob(40, seed=1, centre=100.0)])
+    fake = np.concatenate([real[:40], [[50.0] * 3, [120.0] * 3, [0.0, 200.0, 0.0]]])
+    assert precision_recall(real, fake, k=3)[1] == 1.0
+    assert density_coverage(real, fake, k=3)[1] == 0.5
+
+
 def test_points_on_the_rim_count_though_rounding_moves_them():
     x = 1e3 * blob(30, seed=0)
     assert precision_recall(np.repeat(x, 5, axis=0), np.repeat(x, 5, axis=0)) == (1.0, 1.0)
@@ -73,18 +104,26 @@ def test_points_on_the_rim_count_though_rounding_moves_them():
         (np.zeros((0, 3)), "at least one row"),
     ],
 )
-def test_features_that_cannot_be_compared(fake, message):
+@pytest.mark.parametrize("function", [precision_recall, density_coverage])
+def test_features_that_cannot_be_compared(function, fake, message):
     with pytest.raises(ValueError, match=message):
-        precision_recall(blob(9, seed=0), fake)
+        function(blob(9, seed=0), fake, k=3)
 
 
-def test_streaming_equals_the_function():
+@pytest.mark.parametrize(
+    ("metric", "function", "names"),
+    [
+        (PrecisionRecall, precision_recall, ("precision", "recall")),
+        (DensityCoverage, density_coverage, ("density", "coverage")),
+    ],
+)
+def test_streaming_equals_the_function(metric, function, names):
     real, fake = random_images(30, seed=0), 0.6 * random_images(40, seed=1)
-    metric = PrecisionRecall(Pixels(4), "test", k=2)
+    metric = metric(Pixels(4), "test", k=2)
     metric.update_real(np.split(real, 3))
     metric.update_fake(fake)
-    precision, recall = metric.result()
-    expected = precision_recall(real.reshape(30, 4), fake.reshape(40, 4), k=2)
-    assert (precision.value, recall.value) == expected
-    assert str(precision).startswith("precision ") and str(recall).startswith("recall ")
-    assert "k=2, 30 real test vs 40 fake" in str(metric.result())
+    scores = metric.result()
+    expected = function(real.reshape(30, 4), fake.reshape(40, 4), k=2)
+    assert tuple(score.value for score in scores) == expected
+    assert tuple(score.metric for score in scores) == names
+    assert "k=2, 30 real test vs 40 fake" in str(scores)

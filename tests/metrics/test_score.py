@@ -5,6 +5,7 @@ import pytest
 
 from tests.metrics.helpers import Pixels, random_images
 from tfgen.metrics import (
+    DensityCoverage,
     FrechetInceptionDistance,
     KernelInceptionDistance,
     PrecisionRecall,
@@ -29,7 +30,8 @@ def test_becomes_json():
 
 
 @pytest.mark.parametrize(
-    "metric", [FrechetInceptionDistance, KernelInceptionDistance, PrecisionRecall]
+    "metric",
+    [FrechetInceptionDistance, KernelInceptionDistance, PrecisionRecall, DensityCoverage],
 )
 def test_features_of_another_dimension(metric):
     with pytest.raises(ValueError, match=r"dimension 4.*\(10, 3\)"):

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.core import random
+from tfgen.core.batches import check_examples_like
 from tfgen.core.checks import (
     check_integer,
     check_not_negative,
@@ -269,20 +270,9 @@ class GLO(GenerativeModel):
                     "a dataset",
                 )
             )
-        if spec["x"].dtype != tf.float32 or not spec["index"].dtype.is_integer:
-            raise TypeError(
-                expected(
-                    "float32 examples and integer indices",
-                    (spec["x"].dtype.name, spec["index"].dtype.name),
-                )
-            )
-        if tuple(spec["x"].shape[1:]) != self.event_shape:
-            raise ValueError(
-                expected(
-                    f"examples of shape {self.event_shape}, as the generator makes",
-                    tuple(spec["x"].shape[1:]),
-                )
-            )
+        if not spec["index"].dtype.is_integer:
+            raise TypeError(expected("integer indices", spec["index"].dtype.name))
+        check_examples_like(self.event_shape, spec)
         if examples is not None and len(self.event_shape) == 3:
             check_images(examples.x)
         if examples is not None and examples.num_examples != self.num_examples:

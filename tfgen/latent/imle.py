@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from tfgen.core import random
+from tfgen.core.batches import check_examples_like
 from tfgen.core.checks import check_integer, check_not_negative, check_unconditional, expected
 from tfgen.core.config import build_once, register
 from tfgen.core.examples import Batch, Examples
@@ -199,7 +200,7 @@ class IMLE(GenerativeModel):
         return noise, self._transform(noise, training=False)
 
     def check_data(self, spec: Batch, examples: Examples | None) -> None:
-        """Raises ValueError unless all examples are at hand, as many and of the shape expected."""
+        """Raises unless all examples are at hand, as many and of the shape expected."""
         if examples is None:
             raise ValueError(
                 expected(
@@ -207,13 +208,7 @@ class IMLE(GenerativeModel):
                     "a dataset",
                 )
             )
-        if examples.event_shape != self.event_shape:
-            raise ValueError(
-                expected(
-                    f"examples of shape {self.event_shape}, as the generator makes",
-                    examples.event_shape,
-                )
-            )
+        check_examples_like(self.event_shape, spec)
         if len(self.event_shape) == 3:
             check_images(examples.x)
         if examples.num_examples != self.num_examples:

@@ -25,13 +25,22 @@ from tfgen.metrics.inception_2015 import Inception2015Features
 from tfgen.metrics.inception_score import InceptionScore, inception_score
 from tfgen.metrics.keras_inception import KerasInceptionFeatures
 from tfgen.metrics.kernel import KernelInceptionDistance, kid
-from tfgen.metrics.manifold import PrecisionRecall, PrecisionRecallScore, precision_recall
+from tfgen.metrics.manifold import (
+    DensityCoverage,
+    DensityCoverageScore,
+    PrecisionRecall,
+    PrecisionRecallScore,
+    density_coverage,
+    precision_recall,
+)
 from tfgen.metrics.modes import ModeScore, mode_coverage
 from tfgen.metrics.score import Score, StreamingMetric
 from tfgen.metrics.wasserstein import sliced_wasserstein, wasserstein
 
 __all__ = [
     "ClassifierFeatures",
+    "DensityCoverage",
+    "DensityCoverageScore",
     "Discrete",
     "FeatureExtractor",
     "FeatureStatistics",
@@ -48,6 +57,7 @@ __all__ = [
     "TrainedClassifier",
     "build_classifier",
     "convert_frozen_graph",
+    "density_coverage",
     "feature_levels",
     "fid",
     "frechet_distance",

@@ -1,6 +1,6 @@
-"""Improved precision and recall: overlap of the manifolds of real and generated features."""
+"""How manifolds of real and generated features overlap: precision, recall, density, coverage."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,6 +38,22 @@ class PrecisionRecallScore(NamedTuple):
         return f"{self.precision}, {self.recall}"
 
 
+class DensityCoverageScore(NamedTuple):
+    """The two scores of `DensityCoverage`.
+
+    Attributes:
+        density: how many balls of real images a generated one lies in, of those that a real one
+            is expected to lie in.
+        coverage: fraction of real images with a generated one in their ball.
+    """
+
+    density: Score
+    coverage: Score
+
+    def __str__(self) -> str:
+        return f"{self.density}, {self.coverage}"
+
+
 def precision_recall(real: Any, fake: Any, k: int = 3) -> tuple[float, float]:
     """Returns how much of each set of features lies on the manifold of the other.
 
@@ -61,15 +77,7 @@ def precision_recall(real: Any, fake: Any, k: int = 3) -> tuple[float, float]:
     Reference: Kynkäänniemi et al., "Improved Precision and Recall Metric for Assessing Generative
         Models", 2019, https://arxiv.org/abs/1904.06991.
     """
-    real, fake = checked_features("real", real), checked_features("fake", fake)
-    check_same_dimension(real, fake)
-    check_integer("k", k)
-    if min(len(real), len(fake)) <= k:
-        received = f"{len(real)} real and {len(fake)} fake"
-        raise ValueError(expected(f"more than k = {k} examples on each side", received))
-    # About a common centre, where squared norms are least and distances lose fewest digits.
-    centre = real.mean(axis=0, dtype=np.float64)
-    real, fake = real - centre, fake - centre
+    real, fake = _checked(real, fake, k)
     real_radii, fake_radii = _squared_radii(real, k), _squared_radii(fake, k)
     precise, recalled = np.zeros(len(fake), bool), np.zeros(len(real), bool)
     for rows, distances in _squared_distances(fake, real):
@@ -78,8 +86,63 @@ def precision_recall(real: Any, fake: Any, k: int = 3) -> tuple[float, float]:
     return float(precise.mean()), float(recalled.mean())
 
 
+def density_coverage(real: Any, fake: Any, k: int = 5) -> tuple[float, float]:
+    """Returns how densely, and how widely, generated features lie about the real ones.
+
+    Each real example has a closed ball that reaches to its k-th nearest neighbour among them.
+    Density is the mean number of balls that an example of `fake` lies in, divided by k. Coverage is
+    the fraction of balls that any of them lies in. Generated outliers, which widen the manifold
+    that recall is measured on, count in neither.
+
+    Args:
+        real: features [num_real, dimension], num_real > k.
+        fake: features [num_fake, dimension], num_fake > k.
+        k: which neighbour sets the radius.
+
+    Returns:
+        Density, >= 0, and coverage, in [0, 1]. Of two large sets of one distribution and one size
+        they are 1 and nearly 1 - 2^-k.
+
+    Raises:
+        ValueError: when a side has no more than k examples, or dimensions differ, or a value is not
+            finite.
+
+    Reference: Naeem et al., "Reliable Fidelity and Diversity Metrics for Generative Models", 2020,
+        https://arxiv.org/abs/2002.09797.
+    """
+    real, fake = _checked(real, fake, k)
+    radii = _squared_radii(real, k)
+    count, covered = 0, np.zeros(len(real), bool)
+    for _, distances in _squared_distances(fake, real):
+        within = distances <= radii
+        count += np.count_nonzero(within)
+        covered |= within.any(axis=0)
+    return count / (k * len(fake)), float(covered.mean())
+
+
+class _ManifoldMetric(Configurable, StreamingMetric[FeatureStore]):
+    """Keeps the features of all images, and the number of neighbours."""
+
+    def __init__(self, extractor: FeatureExtractor, split: str, k: int) -> None:
+        check_integer("k", k)
+        super().__init__(extractor, split)
+        self.k = k
+
+    def _new_side(self) -> FeatureStore:
+        return FeatureStore()
+
+    def _scores(self, function: Callable, *names: str) -> list[Score]:
+        """Returns what a function of both sides' features and k returns, under these names."""
+        self._check_both_sides()
+        values = function(self._real.features(), self._fake.features(), self.k)
+        return [
+            self._score(name, value, settings=f"k={self.k}")
+            for name, value in zip(names, values, strict=True)
+        ]
+
+
 @register
-class PrecisionRecall(Configurable, StreamingMetric[FeatureStore]):
+class PrecisionRecall(_ManifoldMetric):
     """Improved precision and recall of images that arrive in batches; see `precision_recall`.
 
     It keeps the features of all images.
@@ -95,9 +158,7 @@ class PrecisionRecall(Configurable, StreamingMetric[FeatureStore]):
     """
 
     def __init__(self, extractor: FeatureExtractor, split: str = "", k: int = 3) -> None:
-        check_integer("k", k)
-        super().__init__(extractor, split)
-        self.k = k
+        super().__init__(extractor, split, k)
 
     def result(self) -> PrecisionRecallScore:
         """Returns precision and recall of all images seen so far.
@@ -105,17 +166,48 @@ class PrecisionRecall(Configurable, StreamingMetric[FeatureStore]):
         Raises:
             ValueError: when a side has no more than k images.
         """
-        self._check_both_sides()
-        sides = self._real.features(), self._fake.features()
-        precision, recall = precision_recall(*sides, self.k)
-        settings = f"k={self.k}"
-        return PrecisionRecallScore(
-            self._score("precision", precision, settings=settings),
-            self._score("recall", recall, settings=settings),
-        )
+        return PrecisionRecallScore(*self._scores(precision_recall, "precision", "recall"))
 
-    def _new_side(self) -> FeatureStore:
-        return FeatureStore()
+
+@register
+class DensityCoverage(_ManifoldMetric):
+    """Density and coverage of images that arrive in batches; see `density_coverage`.
+
+    It keeps the features of all images.
+
+    Args:
+        extractor: turns images into features.
+        split: which part of the data the real images are, such as "test"; printed with the score.
+        k: which neighbour sets the radius, > 0.
+
+    Raises:
+        TypeError: when `k` is not an integer.
+        ValueError: when it is out of range.
+    """
+
+    def __init__(self, extractor: FeatureExtractor, split: str = "", k: int = 5) -> None:
+        super().__init__(extractor, split, k)
+
+    def result(self) -> DensityCoverageScore:
+        """Returns density and coverage of all images seen so far.
+
+        Raises:
+            ValueError: when a side has no more than k images.
+        """
+        return DensityCoverageScore(*self._scores(density_coverage, "density", "coverage"))
+
+
+def _checked(real: Any, fake: Any, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns both sides' features, when they can be compared."""
+    real, fake = checked_features("real", real), checked_features("fake", fake)
+    check_same_dimension(real, fake)
+    check_integer("k", k)
+    if min(len(real), len(fake)) <= k:
+        received = f"{len(real)} real and {len(fake)} fake"
+        raise ValueError(expected(f"more than k = {k} examples on each side", received))
+    # About a common centre, where squared norms are least and distances lose fewest digits.
+    centre = real.mean(axis=0, dtype=np.float64)
+    return real - centre, fake - centre
 
 
 def _squared_radii(x: np.ndarray, k: int) -> np.ndarray:
