@@ -19,7 +19,7 @@ import multiprocessing
 import os
 import time
 from collections.abc import Iterator, Sequence
-from concurrent import futures
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -32,12 +32,15 @@ from mixture_models import MIXTURES, MODELS, NUM_EXAMPLES, NUM_SAMPLES, reached
 
 import tfgen
 from tfgen import metrics
-from tfgen.core.files import write_text
+from tfgen.core.files import check_writable, write_text
 
 FLAGS = flags.FLAGS
 
 COLUMNS = ("covered", "high_quality", "reverse_kl", "precision", "recall", "coverage")
 AGREEMENT = (("high_quality", "precision"), ("covered", "recall"), ("covered", "coverage"))
+
+RUNS_PER_PROCESS = 10
+"""What XLA compiles stays in memory until its process ends."""
 
 Run = tuple[str, str, int]
 """A mixture, a model and a seed."""
@@ -56,13 +59,15 @@ flags.DEFINE_integer("workers", 2, "Runs at a time, each on one core.", 1)
 
 
 def main(argv: Sequence[str]) -> None:
-    del argv
+    if argv[1:]:
+        raise app.UsageError(f"Expected flags only. Received: {argv[1:]}")
     logging.set_verbosity(logging.ERROR)
     for name, known in (("mixtures", MIXTURES), ("models", MODELS)):
-        if unknown := set(getattr(FLAGS, name)) - set(known):
-            raise app.UsageError(f"--{name} has {sorted(unknown)}; there are {sorted(known)}.")
+        given = set(getattr(FLAGS, name))
+        if not given or given - set(known):
+            raise app.UsageError(f"--{name} has {sorted(given)}; there are {sorted(known)}.")
     folder = Path(FLAGS.workdir)
-    folder.mkdir(parents=True, exist_ok=True)
+    check_writable(folder)
     runs = list(itertools.product(FLAGS.mixtures, FLAGS.models, range(FLAGS.seeds)))
     missing = [run for run in runs if not path_of(folder, run).exists()]
     for number, (run, scores) in enumerate(trained(missing), start=1):
@@ -81,13 +86,8 @@ def path_of(folder: Path, run: Run) -> Path:
 def trained(runs: Sequence[Run]) -> Iterator[tuple[Run, Scores]]:
     """Yields each run and its scores, as they come."""
     context = multiprocessing.get_context("spawn")
-    with futures.ProcessPoolExecutor(FLAGS.workers, context, one_core) as pool:
-        waiting = {pool.submit(train_and_score, run, FLAGS.steps): run for run in runs}
-        try:
-            for done in futures.as_completed(waiting):
-                yield waiting[done], done.result()
-        finally:  # After an error, or Ctrl-C, the others are not to be waited for.
-            pool.shutdown(cancel_futures=True)
+    with context.Pool(FLAGS.workers, one_core, maxtasksperchild=RUNS_PER_PROCESS) as pool:
+        yield from pool.imap_unordered(partial(train_and_score, steps=FLAGS.steps), runs)
 
 
 def one_core() -> None:
@@ -96,8 +96,8 @@ def one_core() -> None:
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
-def train_and_score(run: Run, steps: int) -> Scores:
-    """Returns the scores of one run."""
+def train_and_score(run: Run, steps: int) -> tuple[Run, Scores]:
+    """Returns a run with its scores."""
     mixture, model, seed = run
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
@@ -107,7 +107,7 @@ def train_and_score(run: Run, steps: int) -> Scores:
         scores = score(MODELS[model](x, steps, seed), mixture, seed)
     except tfgen.NonFiniteError:  # It diverged.
         scores = dict.fromkeys(COLUMNS)
-    return scores | {"seconds": round(time.perf_counter() - start, 1)}
+    return run, scores | {"seconds": round(time.perf_counter() - start, 1)}
 
 
 def score(model: tfgen.GenerativeModel, name: str, seed: int) -> Scores:

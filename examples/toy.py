@@ -4,7 +4,7 @@
     python examples/toy.py --figure=all
 
 Each figure is written to --workdir as NAME.png, those that show a training as NAME.gif too, and its
-numbers as NAME.json.
+numbers as NAME.json; few of them, rounded, are printed.
 """
 
 import json
@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # Before TensorFlow is imported.
 
@@ -45,6 +46,9 @@ FIGURES = {
     )
 }
 
+MOST_PRINTED = 8
+"""Entries of a list or dictionary that are printed."""
+
 flags.DEFINE_list("figure", ["all"], f"all, or some of {', '.join(FIGURES)}.")
 flags.DEFINE_string("workdir", "runs/toy", "Where the figures are written.")
 flags.DEFINE_integer("seed", 0, "Of data, weights and noise.", 0)
@@ -53,13 +57,16 @@ flags.DEFINE_integer("seed", 0, "Of data, weights and noise.", 0)
 @flags.validator("figure")
 def _check_names(names: list[str]) -> bool:
     """Raises, when flags are parsed, unless there are figures of these names."""
-    if unknown := set(names) - set(FIGURES) - {"all"}:
-        raise flags.ValidationError(f"no figure {sorted(unknown)}; there are {list(FIGURES)}")
-    return bool(names)
+    unknown = set(names) - set(FIGURES) - {"all"}
+    if unknown or not names:
+        known = ["all", *FIGURES]
+        raise flags.ValidationError(f"no figure {sorted(unknown) or 'named'}; there are {known}")
+    return True
 
 
 def main(argv: Sequence[str]) -> None:
-    del argv
+    if argv[1:]:
+        raise app.UsageError(f"Expected flags only, as --figure=NAME. Received: {argv[1:]}")
     logging.set_verbosity(logging.ERROR)
     folder = Path(FLAGS.workdir)
     check_writable(folder)
@@ -71,14 +78,25 @@ def main(argv: Sequence[str]) -> None:
         text = json.dumps(numbers, indent=2, allow_nan=False)
         write_text(folder / f"{name}.json", text + "\n")
         seconds = time.perf_counter() - start
-        print(f"{folder / name}.png, {seconds:.0f} s\n{json.dumps(numbers)}\n", flush=True)
+        print(f"{folder / name}.png, {seconds:.0f} s; all its numbers: {folder / name}.json")
+        print(f"{json.dumps(brief(numbers))}\n", flush=True)
+
+
+def brief(numbers: Any) -> Any:
+    """Returns numbers rounded, without long lists, and only the last entries of long tables."""
+    if isinstance(numbers, dict):
+        short = {name: brief(value) for name, value in list(numbers.items())[-MOST_PRINTED:]}
+        return {name: value for name, value in short.items() if value is not None}
+    if isinstance(numbers, list):
+        return [brief(value) for value in numbers] if len(numbers) <= MOST_PRINTED else None
+    return float(f"{numbers:.4g}") if isinstance(numbers, float) else numbers
 
 
 def save(path: Path, figure: Figure, animation: Animation | None = None) -> None:
     """Writes a figure and an animation that ends with it, each whole or not at all."""
     if animation is not None:
         with written_whole(path.with_suffix(".gif")) as unfinished:
-            animation.save(unfinished, PillowWriter(fps=8), dpi=70)
+            animation.save(unfinished, PillowWriter(fps=toy_mixtures.FRAMES_PER_SECOND), dpi=110)
     with written_whole(path.with_suffix(".png")) as unfinished:
         figure.savefig(unfinished, dpi=150, bbox_inches="tight")
 

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend_handler import HandlerTuple
 from scipy import special, stats
 from tensorflow_probability import distributions as tfd
 
@@ -61,8 +62,7 @@ def output_density(seed: int) -> tuple[Figure, dict[str, Any]]:
             numbers[example.name] = draw(example, top, bottom, colour, seed)
         top.set(title=title, xlabel="h", ylabel="x = f(h)")
         bottom.set(xlabel="x", ylabel="p(x)", ylim=(0, highest))
-        lines = dict(zip(*reversed(bottom.get_legend_handles_labels()), strict=True))
-        bottom.legend(lines.values(), lines, fontsize="small", loc="upper center")
+        legend(bottom)
     figure.tight_layout()
     return figure, numbers
 
@@ -73,7 +73,8 @@ def sigmoid(slope: float) -> Example:
     def pdf(x: np.ndarray) -> np.ndarray:
         return stats.norm.pdf(special.logit(x) / slope) / (slope * x * (1 - x))
 
-    return Example(f"σ({slope:g}h)", lambda h: tf.sigmoid(slope * h), (0.0, 1.0), pdf)
+    name = "σ(h)" if slope == 1 else f"σ({slope:g}h)"
+    return Example(name, lambda h: tf.sigmoid(slope * h), (0.0, 1.0), pdf)
 
 
 def network(h: tf.Tensor) -> tf.Tensor:
@@ -107,6 +108,17 @@ def draw(example: Example, top: Axes, bottom: Axes, colour: str, seed: int) -> d
         numbers["roots"] = errors(density.prob(middle), exact)
         numbers["histogram"] = errors(histogram, exact)
     return numbers
+
+
+def legend(axis: Axes) -> None:
+    """Names each kind of line once, densities first, and histograms of all colours together."""
+    groups: dict[str, list] = {}
+    for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
+        groups.setdefault(label, []).append(handle)
+    labels = sorted(groups, key=lambda label: not label.endswith("by roots"))
+    handles = [tuple(groups[label]) if label == HISTOGRAM else groups[label][0] for label in labels]
+    handler = {tuple: HandlerTuple(ndivide=None)}
+    axis.legend(handles, labels, handler_map=handler, fontsize="small", loc="upper center")
 
 
 def errors(found: np.ndarray, exact: np.ndarray) -> dict[str, float]:

@@ -183,8 +183,8 @@ def _figure_of_fits(minima: dict[str, list], numbers: dict[str, Any]) -> Figure:
         values = [numbers[fitted][name] for fitted in LABELS]
         drawn = bars.bar(np.arange(3) + 0.27 * (index - 1), values, 0.25, label=label)
         bars.bar_label(drawn, fmt="%.2f", fontsize=8)
-    fits.plot([], [], ":", color="0.3", linewidth=1, label="other local minima")
-    fits.set(xlabel="$x$", ylabel="density", ylim=(0, None), title="One Gaussian for two modes")
+    fits.plot([], [], ":", color="0.6", label="dotted: other local minima")
+    fits.set(xlabel="$x$", ylabel="density", ylim=(0, 0.78), title="One Gaussian for two modes")
     fits.legend(frameon=False, fontsize=9)
     bars.set_xticks(range(3), [f"least {label}" for label in LABELS.values()])
     bars.set(xlabel="fit $q$", ylabel="nats", yscale="log", ylim=(0.08, 40))

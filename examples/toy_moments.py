@@ -32,18 +32,21 @@ def moment_matching(seed: int) -> tuple[Figure, dict[str, Any]]:
     Returns:
         The figure, and how far the samples of each model are from fresh data.
     """
-    figure = Figure(figsize=(12, 6))
+    figure = Figure(figsize=(12, 6.5))
     axes = figure.subplots(2, 4, sharex="row", sharey="row")
     numbers: dict[str, Any] = {}
     for data, row in zip(("one Gaussian", "a mixture"), axes, strict=True):
         x, fresh = (points(data, seed + part) for part in (0, 1))
         scatter(row[0], x, f"{data}: data")
+        centre = x.mean(axis=0)
+        edge = 3.2 * x.std(axis=0).max()
+        row[0].set(xlim=centre[0] + [-edge, edge], ylim=centre[1] + [-edge, edge])
         numbers[data] = {"data": compared(x, fresh)}
         for (name, (units, discrepancy)), axis in zip(MODELS.items(), row[1:], strict=True):
             samples = fitted(units, discrepancy, x, seed).sample(NUM_EXAMPLES, seed).numpy()
-            scatter(axis, samples, name, "tab:red")
+            scatter(axis, samples, f"{data}: {name}", "tab:red")
             numbers[data][name] = compared(samples, fresh)
-    figure.tight_layout()
+    figure.tight_layout(h_pad=1.5)
     return figure, numbers
 
 
@@ -84,5 +87,5 @@ def compared(samples: np.ndarray, data: np.ndarray) -> dict[str, float]:
 def scatter(axis: Axes, x: np.ndarray, title: str, color: str = "tab:blue") -> None:
     """Draws some of many points in the plane."""
     axis.scatter(*x[:1_500].T, s=4, alpha=0.4, color=color, linewidths=0)
-    axis.set_title(title)
+    axis.set_title(title, fontsize=10.5)
     axis.set_aspect("equal")

@@ -19,6 +19,8 @@ DENOMINATOR = stats.norm()
 DATA = stats.norm(2.0, 0.5)
 SNAPSHOTS = (2, 20, 100)
 """Epochs of the GAN after which its discriminator is looked at."""
+HIGHEST = 3
+"""Density at which the figure of the GAN ends; the generator's is infinite at its poles."""
 
 
 def ratio(seed: int) -> tuple[Figure, dict[str, Any]]:
@@ -41,13 +43,13 @@ def ratio(seed: int) -> tuple[Figure, dict[str, Any]]:
     left.plot(GRID, p, label="p")
     left.plot(GRID, q, label="q")
     left.hist(samples, 60, density=True, alpha=0.3, label="draws of q, weighted by the ratio")
-    left.set(title="densities", xlabel="x")
+    left.set(title="densities", xlabel="x", ylabel="density", ylim=(0, 1))
     middle.plot(GRID, p / (p + q), color="black", label="p / (p + q)")
     middle.plot(GRID, special.expit(estimate), "--", color="tab:red", label="classifier")
-    middle.set(title="what the classifier says", xlabel="x")
+    middle.set(title="what the classifier says", xlabel="x", ylabel="probability that x is of p")
     right.plot(GRID, np.log(p / q), color="black", label="log p - log q")
     right.plot(GRID, estimate, "--", color="tab:red", label="logit")
-    right.set(title="its logit", xlabel="x")
+    right.set(title="its logit", xlabel="x", ylabel="log ratio, nats")
     for axis in (left, middle, right):
         axis.legend()
     figure.tight_layout()
@@ -89,10 +91,12 @@ def gan_ratio(seed: int) -> tuple[Figure, dict[str, Any]]:
         title = f"after {epochs * len(x) // 64} steps"
         numbers[title] = draw_optimum(gan, x, above, below, seed)
         above.set_title(title)
-        below.set(xlabel="x", xlim=(0, 4))
+        below.set(xlabel="x", xlim=(0, 4), xticks=range(5))
+    axes[0, 0].set(ylabel=f"density (axis ends at {HIGHEST})", ylim=(0, HIGHEST))
+    axes[1, 0].set(ylabel="probability that x is data")
     axes[0, -1].legend(loc="upper right")
     axes[1, -1].legend(loc="lower center")
-    figure.tight_layout()
+    figure.tight_layout(w_pad=2)
     return figure, numbers
 
 
@@ -117,7 +121,7 @@ def draw_optimum(
         "trained to the end": special.expit(estimator.log_ratio(column(GRID)).numpy()),
     }
     above.plot(GRID, p, label="data")
-    above.plot(GRID, np.minimum(q, 5), label="generator, by its roots")
+    above.plot(GRID, np.minimum(q, 2 * HIGHEST), label="generator, by its roots")
     below.plot(GRID, optimum(p, q), color="black", label="p / (p + q)")
     for (name, values), style in zip(found.items(), (":", "--"), strict=True):
         below.plot(GRID, values, style, label=f"discriminator, {name}")

@@ -93,6 +93,18 @@ def test_a_saved_model_takes_the_same_next_step(tmp_path):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7, err_msg=one.path)
 
 
+def test_every_generator_is_tried_when_encoding():
+    keras.utils.set_random_seed(0)
+    generators = [MLP((2,), (8,)) for _ in range(3)]
+    gan = bayesian_gan(generators, [MLP((1,), (8,))], num_examples=64, prior=StandardNormal(2))
+    for number, generator in enumerate(generators):
+        generator.trainable_variables[-1].assign([10.0 * number, 0.0])  # Far from the others.
+    x = gan.sample(24)
+    chosen = np.floor(3 * gan.encode(x).z[:, 0])
+    np.testing.assert_array_equal(chosen, np.clip(np.round(x[:, 0] / 10), 0, 2))
+    assert set(chosen) == {0, 1, 2}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -41,7 +41,7 @@ def test_figures_are_written_with_their_numbers(tmp_path):
 def test_an_animation_ends_with_its_figure(tmp_path):
     code = (
         "import json, pathlib, toy, toy_mixtures as t\n"
-        "figure, numbers, frames = t.training(t.MIXTURES['line'], t.PLAIN['hinge'], 60, seed=0)\n"
+        "figure, numbers, frames = t.training('GAN', t.MIXTURES['line'], t.PLAIN['hinge'], 60, 0)\n"
         f"toy.save(pathlib.Path({str(tmp_path)!r}) / 'line', figure, frames)\n"
         "print(json.dumps(numbers))"
     )
@@ -53,14 +53,30 @@ def test_an_animation_ends_with_its_figure(tmp_path):
     assert image.imread(tmp_path / "line.png").std() > 0.05
     with Image.open(tmp_path / "line.gif") as gif:
         assert gif.n_frames == len(numbers) >= 2
+        gif.seek(gif.n_frames - 1)
+        assert gif.info["duration"] >= 2000  # It rests at its end, in milliseconds.
 
 
 def test_an_unknown_figure_is_refused_with_those_there_are(tmp_path):
     done = run("toy.py", "--figure=parallel_line", f"--workdir={tmp_path / 'toy'}")
     assert done.returncode != 0
     assert "no figure ['parallel_line']" in done.stderr
-    for name in ("parallel_lines", "output_density", "training_collapse"):
+    for name in ("all", "parallel_lines", "output_density", "training_collapse"):
         assert name in done.stderr
+    assert not (tmp_path / "toy").exists()
+
+
+def test_an_empty_figure_is_refused_with_those_there_are(tmp_path):
+    done = run("toy.py", "--figure=", f"--workdir={tmp_path / 'toy'}")
+    assert done.returncode != 0
+    assert "no figure named" in done.stderr and "training_collapse" in done.stderr
+    assert not (tmp_path / "toy").exists()
+
+
+def test_a_stray_word_is_refused(tmp_path):
+    done = run("toy.py", "ratio", f"--workdir={tmp_path / 'toy'}")
+    assert done.returncode != 0
+    assert "['ratio']" in done.stdout + done.stderr
     assert not (tmp_path / "toy").exists()
 
 

@@ -8,6 +8,7 @@ from scipy import stats
 
 from tests.metrics.helpers import DIVERGENCES, draws, gaussian, gaussians, tfd
 from tests.small_models import COMPLAINT
+from tfgen.data import toy
 from tfgen.metrics import Discrete, jensen_shannon, kl_divergence, total_variation, wasserstein
 
 
@@ -57,7 +58,7 @@ def test_points_are_counted_in_cells():
 
 def test_what_lies_outside_of_a_grid_is_one_cell():
     grid = [-1.0, 0.0, 1.0]
-    assert total_variation([-5.0], [5.0], grid) == 0.0
+    assert total_variation([-5.0, 0.5], [0.5, 5.0], grid) == 0.0
     # A normal has half of its mass within one standard deviation in each cell.
     inside = 1 - 2 * stats.norm.cdf(-1)
     normal = gaussian(0.0, 1.0)
@@ -151,6 +152,26 @@ def test_a_grid_of_too_many_cells():
 
 
 def test_a_grid_too_coarse_for_a_density():
-    narrow = gaussians([0.5, 0.5], [0.05, 0.05])
+    narrow = gaussians([0.5, 0.5], [1e-5, 1e-5])
     with pytest.raises(ValueError, match="fine enough"):
         total_variation(narrow, narrow, [np.linspace(-2, 3, 6)] * 2)
+
+
+@pytest.mark.parametrize("num_edges", [5, 20, 30, 60, 200])
+def test_modes_narrower_than_cells(num_edges):
+    ring, edges = toy.ring(), np.linspace(-3, 3, num_edges)
+    x = ring.sample(20_000)
+    at_edges = stats.norm.cdf(edges[:, np.newaxis, np.newaxis], ring.means, ring.std)
+    of_modes = np.diff(at_edges, axis=0)  # [cells, modes, axes]
+    exact = np.einsum("am,bm,m->ab", of_modes[..., 0], of_modes[..., 1], ring.weights)
+    counts = np.histogram2d(*x.T, bins=[edges] * 2)[0] / len(x)
+    expected = np.abs(exact - counts).sum() / 2
+    found = total_variation(ring.distribution(), x, [edges] * 2)
+    assert found == pytest.approx(expected, abs=5e-4)
+
+
+def test_a_grid_that_holds_neither():
+    grid = np.linspace(100, 101, 3)
+    for divergence in DIVERGENCES:
+        with pytest.raises(ValueError, match="holds some of `p` or of `q`"):
+            divergence(gaussian(0.0, 1.0), np.zeros(5), grid)

@@ -176,7 +176,7 @@ def test_features_that_cannot_be_compared(real, fake, message):
         ([[0.0]], np.eye(1), "rank 1"),
         ([0.0, np.nan], np.eye(2), "finite"),
         ([0.0, 0.0], [[1.0, 0.5], [0.0, 1.0]], "symmetric"),
-        ([0.0], [[1.0]], "one dimension"),
+        ([0.0], [[1.0]], "the same dimension"),
     ],
 )
 def test_gaussians_that_are_none(mean, cov, message):

@@ -60,7 +60,7 @@ def test_fewer_examples_than_a_subset(sizes):
 
 @pytest.mark.parametrize(
     ("fake", "message"),
-    [(np.zeros((5, 3)), "one dimension"), (np.full((5, 2), np.nan), "finite")],
+    [(np.zeros((5, 3)), "the same dimension"), (np.full((5, 2), np.nan), "finite")],
 )
 def test_features_that_cannot_be_compared(fake, message):
     with pytest.raises(ValueError, match=message):

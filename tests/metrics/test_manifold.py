@@ -98,7 +98,7 @@ def test_points_on_the_rim_count_though_rounding_moves_them():
 @pytest.mark.parametrize(
     ("fake", "message"),
     [
-        (np.zeros((9, 4)), "one dimension"),
+        (np.zeros((9, 4)), "the same dimension"),
         (np.zeros((3, 3)), "more than k = 3"),
         (np.full((9, 3), np.nan), "finite"),
         (np.zeros((0, 3)), "at least one row"),

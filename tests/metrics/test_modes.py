@@ -56,7 +56,7 @@ def test_the_mixture_itself_is_covered():
     ("arguments", "message"),
     [
         ({"samples": np.zeros([0, 2])}, "`samples` with at least one row"),
-        ({"samples": np.zeros([3, 3])}, "samples and means of one dimension"),
+        ({"samples": np.zeros([3, 3])}, "samples and means of the same dimension"),
         ({"samples": np.full([3, 2], np.nan)}, "`samples` to be finite"),
         ({"std": 0.0}, "`std`"),
         ({"radius": -1.0}, "`radius`"),

@@ -254,7 +254,17 @@ class EncodedByInversion(AdversarialModel):
         self.encode_restarts = encode_restarts
 
     def encode(self, x: tf.Tensor, condition: tf.Tensor | None = None) -> Encoding:
-        """Finds latents of examples by optimising them; see `invert`."""
+        """Finds latents of examples by optimising them.
+
+        It is `invert` with the `encode_steps` and `encode_restarts` that the model was given.
+
+        Args:
+            x: float32 [batch, *event].
+            condition: labels, int [batch], of a conditional model.
+
+        Returns:
+            `Encoding(z, distance)`, latents [batch, d] and how near they come, [batch].
+        """
         steps, restarts = self.encode_steps, self.encode_restarts
         return self.invert(x, condition, num_steps=steps, num_restarts=restarts)
 

@@ -172,14 +172,29 @@ def bayesian_gan(
     posterior draw each. The first number of a latent, in [0, 1), says which makes an example, and a
     batch is divided among them: batches are of as many examples as one GAN takes, times
     `len(generators)`. Interpolation passes from one generator to the next, and `encode` chooses
-    among those of its starting points: give it at least as many `encode_restarts`.
+    among those of its starting points: eight a generator, unless `encode_restarts` is given.
 
     Args:
         generators, discriminators: networks of their own weights, without batch normalisation.
         num_examples: training examples that the posterior is given, > 0.
         prior: of the rest of the latents; `StandardNormal(64)` unless given.
         learning_rate, friction, prior_std: of `SGHMC`.
+        **kwargs: of `GAN`. Of a loss that is no likelihood, the result is no posterior.
+
+    Returns:
+        A GAN that is compiled.
+
+    Example:
+        gan = bayesian_gan(
+            [MLP((2,)) for _ in range(5)],
+            [MLP((1,)) for _ in range(2)],
+            num_examples=len(x),
+            prior=StandardNormal(2),
+        )
+        gan.fit(x, batch_size=5 * 128, epochs=200)
+        gan.sample(1000, seed=0)
     """
+    kwargs.setdefault("encode_restarts", 8 * len(generators))
     noise = Blockwise([Uniform(1, 0.0, 1.0), prior or StandardNormal(64)])
     model = GAN(OneOf(generators), EachOf(discriminators), prior=noise, **kwargs)
     settings = {"learning_rate": learning_rate, "friction": friction, "prior_std": prior_std}

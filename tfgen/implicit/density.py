@@ -100,8 +100,8 @@ class OutputDensity:
     def prob(self, x: np.ndarray) -> np.ndarray:
         """Returns the density at x.
 
-        It is infinite at poles and atoms, 0 where f has no root, and its limit from one of the two
-        sides where it jumps: at the least and the greatest output, from within.
+        It is infinite at poles and atoms, 0 where f has no root in the `interval`, and its limit
+        from one of the two sides where it jumps: at the least and the greatest output, from within.
 
         Args:
             x: [m], finite; taken as float64.

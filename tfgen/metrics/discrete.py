@@ -1,10 +1,8 @@
-"""Distributions as the divergences see them: masses at points, draws, densities, masses in cells.
+"""Distributions as the divergences see them: masses at points, draws, densities.
 
 `tfgen.metrics.divergences` says what a user gives, and what becomes of it.
 """
 
-import functools
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +11,8 @@ import tensorflow as tf
 
 from tfgen.core.checks import check_integer, check_rank, check_seed, expected
 
-MAX_CELLS = 10**7
-
 MAX_MASS_ERROR = 0.01
-"""What the integral of a density over a grid may differ by from one, put down to quadrature."""
+"""What the integral of a density over a grid may differ by, put down to quadrature."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +60,7 @@ class Discrete:
             ValueError: when the grid does not rise, a value is not finite or negative, or the
                 density does not integrate to one.
         """
-        grid = _checked_edges(grid)
+        grid = checked_edges(grid)
         density = _checked_masses("density", density, len(grid))
         steps = np.diff(grid)
         masses = density * (np.append(steps, 0) + np.append(0, steps)) / 2
@@ -184,7 +180,7 @@ def normal_forms(
     check_seed("seed", seed)
     p, q = _normal_form("p", p), _normal_form("q", q)
     if p.dim != q.dim:
-        raise ValueError(expected("`p` and `q` of one dimension", f"{p.dim} and {q.dim}"))
+        raise ValueError(expected("`p` and `q` of the same dimension", f"{p.dim} and {q.dim}"))
     return p, q
 
 
@@ -210,21 +206,6 @@ def _checked_points(points: Any) -> np.ndarray:
     return points
 
 
-def checked_grid(grid: Any, dim: int) -> list[np.ndarray]:
-    """Returns the edges of cells along each of `dim` axes; raises unless they are such."""
-    if not hasattr(grid, "__len__"):
-        what = "`grid` to be the edges of cells, or a sequence of as many as there are dimensions"
-        raise TypeError(expected(what, repr(grid)))
-    is_one_axis = all(np.ndim(edge) == 0 for edge in grid)
-    axes = [_checked_edges(edges) for edges in ([grid] if is_one_axis else grid)]
-    if len(axes) != dim:
-        raise ValueError(expected(f"a `grid` of {dim} dimensions", len(axes)))
-    num_cells = np.prod([len(edges) - 1.0 for edges in axes])
-    if num_cells > MAX_CELLS:
-        raise ValueError(expected(f"a `grid` of at most {MAX_CELLS} cells", f"{num_cells:.0f}"))
-    return axes
-
-
 def checked_number(value: float) -> float:
     """Returns what a comparison has found as a float; raises ValueError when it is NaN."""
     if np.isnan(value):
@@ -233,55 +214,7 @@ def checked_number(value: float) -> float:
     return float(value)
 
 
-def cell_masses(p: Discrete | Density, axes: Sequence[np.ndarray]) -> np.ndarray:
-    """Returns the masses of all cells of a grid and, last, of what lies outside of it."""
-    if isinstance(p, Density):
-        return _integrated(p, axes)
-    lowest, highest = [edges[0] for edges in axes], [edges[-1] for edges in axes]
-    is_outside = ((p.points < lowest) | (p.points > highest)).any(axis=1)
-    masses, _ = np.histogramdd(p.points, bins=list(axes), weights=p.probabilities)
-    return np.append(masses, p.probabilities[is_outside].sum())
-
-
-def _integrated(p: Density, axes: Sequence[np.ndarray]) -> np.ndarray:
-    if p.dtype.is_integer:
-        what = "a continuous distribution with a `grid`; make others a `Discrete`"
-        raise ValueError(expected(what, type(p.distribution).__name__))
-    # One more cell at each end, to see how a density goes on outside of the grid.
-    axes = [np.concatenate([[2 * e[0] - e[1]], e, [2 * e[-1] - e[-2]]]) for e in axes]
-    volumes = functools.reduce(np.multiply.outer, map(np.diff, axes))
-    middles = np.meshgrid(*((e[1:] + e[:-1]) / 2 for e in axes), indexing="ij")
-    densities = np.exp(p.log_prob(np.stack(middles, axis=-1).reshape(-1, len(axes))))
-    masses = volumes * densities.reshape(volumes.shape)
-    cdf = p.cdf(axes[0]) if len(axes) == 1 else None
-    if cdf is not None:
-        masses = _rises(cdf, masses)
-    is_inside = np.pad(np.ones(np.subtract(masses.shape, 2), bool), 1)
-    inside, outside = masses[is_inside], masses[~is_inside].sum()
-    missing = 1 - inside.sum() if cdf is None else float(cdf[1]) + 1 - float(cdf[-2])
-    if cdf is None and not p.is_tfp and missing > MAX_MASS_ERROR:
-        what = "a density without a cdf, not TFP's, to sum to one over the cells of the `grid`"
-        raise ValueError(expected(what, f"a sum of {inside.sum():.3f}"))
-    if missing < -MAX_MASS_ERROR:
-        received = f"{1 - missing:.3f} by the density at the middles of the cells"
-        raise ValueError(expected("a `grid` fine enough to hold a mass of one", received))
-    if cdf is not None or missing > MAX_MASS_ERROR:
-        outside = max(outside, missing)
-    return np.append(inside, outside) / (inside.sum() + outside)
-
-
-def _rises(cdf: np.ndarray, masses: np.ndarray) -> np.ndarray:
-    """Returns the rises of a cdf, but the masses by the density where it rises within rounding.
-
-    Differences round to zero where a cdf is nearly one or flat, and zeros make KL infinite.
-    """
-    rises = np.diff(cdf.astype(np.float64))
-    noise = 1e3 * np.maximum(np.spacing(cdf[1:]), np.finfo(cdf.dtype).tiny)
-    # Both must be small: TFP's densities outside of the support are not all zero.
-    return np.where(np.maximum(rises, masses) < noise, masses, rises)
-
-
-def _checked_edges(edges: Any) -> np.ndarray:
+def checked_edges(edges: Any) -> np.ndarray:
     edges = _numbers("a grid of numbers", edges)
     if edges.ndim != 1 or len(edges) < 2 or not np.isfinite(edges).all():
         raise ValueError(expected("a grid of at least two finite numbers", edges))
@@ -300,9 +233,10 @@ def _checked_masses(name: str, masses: Any, size: int) -> np.ndarray:
     return masses
 
 
-def _numbers(what: str, values: Any) -> np.ndarray:
+def _numbers(what: str, original: Any) -> np.ndarray:
     """Returns values as float64; raises TypeError unless they are real numbers."""
-    values = np.asarray(values)
+    values = np.asarray(original)
     if values.dtype.kind in "OSUMmc":
-        raise TypeError(expected(what, f"{values.dtype} of {values.shape}"))
+        given = type(original) if values.dtype == object else f"{values.dtype} of {values.shape}"
+        raise TypeError(expected(what, given))
     return values.astype(np.float64)

@@ -16,9 +16,10 @@ Total variation, Kullback-Leibler and Jensen-Shannon compare masses at the same 
     become masses of cells, and what lies outside of the grid is one more cell. Points are counted:
     cells hold their lower edges, and the last ones both. Continuous distributions are integrated:
     over numbers by differences of the `cdf`, where there is one and they are not mere rounding;
-    otherwise by the density at the middle of each cell, and a mass that then lacks to one is
-    outside when it is above 1 %. Of a density that is not TFP's it may not lack: nothing would tell
-    it from one that is not normalised. The divergence of masses in cells is at most that of the
+    otherwise by quadrature of the density with ever more nodes to a cell, until masses settle and,
+    of a TFP distribution, agree with draws. A mass that then lacks to one is outside when it is
+    above 1 %. Of a density that is not TFP's it may not lack: nothing would tell it from one that
+    is not normalised. The divergence of masses in cells is at most that of the
     distributions, which it reaches as cells get smaller; samples need many points to a cell.
 
     Without a grid, two `Discrete` are compared point by point, and two TFP distributions by their
@@ -39,12 +40,12 @@ import numpy as np
 
 from tfgen.core.checks import expected
 from tfgen.losses.mmd import RBF, median_bandwidth
+from tfgen.metrics.cells import cell_masses, checked_grid
 from tfgen.metrics.discrete import (
+    MAX_MASS_ERROR,
     Density,
     Discrete,
     Samples,
-    cell_masses,
-    checked_grid,
     checked_number,
     normal_forms,
 )
@@ -62,7 +63,7 @@ def total_variation(
     average of |p(x) - q(x)| / (p(x) + q(x)) over draws x from both.
 
     Args:
-        p, q, grid: as the module says.
+        p, q, grid: as `tfgen.metrics.divergences` says.
         num_samples: draws from each of two TFP distributions, when there is no grid.
         seed: of the draws.
 
@@ -91,7 +92,7 @@ def kl_divergence(
     """Returns the Kullback-Leibler divergence KL(P || Q) = E_P[log p(x) - log q(x)].
 
     Args:
-        p, q, grid: as the module says.
+        p, q, grid: as `tfgen.metrics.divergences` says.
         num_samples: draws from p, when both are TFP distributions, TFP has no closed form, and
             there is no grid. Their average may be a little below zero.
         seed: of the draws.
@@ -126,7 +127,7 @@ def jensen_shannon(
     Some papers leave the half out.
 
     Args:
-        p, q, grid: as the module says.
+        p, q, grid: as `tfgen.metrics.divergences` says.
         num_samples: draws from each of two TFP distributions, when there is no grid.
         seed: of the draws.
 
@@ -159,9 +160,9 @@ def maximum_mean_discrepancy(
     Of samples it is the unbiased estimate. Memory grows with the square of the number of points.
 
     Args:
-        p, q: as the module says. Samples and TFP distributions, of which samples are drawn, have at
-            least two points; those of a `Discrete` are the distribution itself. No side has more
-            than 10 000.
+        p, q: as `tfgen.metrics.divergences` says. Samples and TFP distributions, of which samples
+            are drawn, have at least two points; those of a `Discrete` are the distribution itself.
+            No side has more than 10 000.
         kernel: of `tfgen.losses`, or another with their arguments; unless given, an `RBF` of the
             median distance between the points.
         num_samples: draws from a TFP distribution.
@@ -233,7 +234,10 @@ def _masses(
     """Returns the masses of both at the same points, or in the same cells."""
     if grid is not None:
         axes = checked_grid(grid, p.dim)
-        return cell_masses(p, axes), cell_masses(q, axes)
+        masses = cell_masses(p, axes), cell_masses(q, axes)
+        if min(side[-1] for side in masses) > 1 - MAX_MASS_ERROR:
+            raise ValueError(expected("a `grid` that holds some of `p` or of `q`", grid))
+        return masses
     if any(isinstance(side, Density | Samples) for side in (p, q)):
         what = "a `grid`, without which two `Discrete` or two TFP distributions can be compared"
         raise ValueError(expected(what, None))

@@ -40,7 +40,7 @@ def frechet_distance(mean_1: Any, cov_1: Any, mean_2: Any, cov_2: Any) -> float:
     mean_2, cov_2 = _checked_gaussian("mean_2", mean_2, "cov_2", cov_2)
     if mean_1.shape != mean_2.shape:
         received = f"{mean_1.size} and {mean_2.size}"
-        raise ValueError(expected("two Gaussians of one dimension", received))
+        raise ValueError(expected("two Gaussians of the same dimension", received))
     return _distance(mean_1, _square_factor(cov_1), mean_2, _square_factor(cov_2))
 
 

@@ -61,7 +61,7 @@ def mode_coverage(
     samples, means = checked_features("samples", samples), checked_features("means", means)
     if samples.shape[1] != means.shape[1]:
         received = f"{samples.shape[1]} and {means.shape[1]}"
-        raise ValueError(expected("samples and means of one dimension", received))
+        raise ValueError(expected("samples and means of the same dimension", received))
     check_positive("std", std)
     check_positive("radius", radius)
     check_integer("min_samples", min_samples)

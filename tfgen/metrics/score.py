@@ -80,7 +80,7 @@ def check_same_dimension(real: np.ndarray, fake: np.ndarray) -> None:
     """Raises ValueError unless both feature arrays have rows of one length."""
     if real.shape[1] != fake.shape[1]:
         received = f"{real.shape[1]} real and {fake.shape[1]} fake"
-        raise ValueError(expected("real and fake features of one dimension", received))
+        raise ValueError(expected("real and fake features of the same dimension", received))
 
 
 class Side(Protocol):
