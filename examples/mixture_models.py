@@ -101,6 +101,7 @@ def bayesian_gan(num_generators: int, num_discriminators: int, batch_size: int) 
             [discriminator() for _ in range(num_discriminators)],
             num_examples=len(x),
             prior=distributions.StandardNormal(LATENT_DIM),
+            learning_rate=keras.optimizers.schedules.CosineDecay(1e-3, steps),
             seed=seed,
         )
         fit(gan, x, steps, batch_size, callbacks)

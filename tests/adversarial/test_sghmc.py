@@ -80,10 +80,11 @@ def test_variables_draw_noise_of_their_own():
 
 
 def test_a_saved_model_takes_the_same_next_step(tmp_path):
-    """Momenta, averages and the number of steps are saved, which the noise depends on."""
+    """Momenta, averages and the number of steps are saved; noise and rate depend on it."""
     x = np.random.default_rng(0).normal(size=(64, 2)).astype(np.float32)
     parts = [MLP((2,), (8,))], [MLP((1,), (8,))]
-    gan = bayesian_gan(*parts, num_examples=64, prior=StandardNormal(2))
+    rate = keras.optimizers.schedules.CosineDecay(1e-3, 20)
+    gan = bayesian_gan(*parts, num_examples=64, prior=StandardNormal(2), learning_rate=rate)
     gan.fit(x, batch_size=16, epochs=2, verbose=0)
     gan.save(tmp_path / "gan.keras")
     again = keras.models.load_model(tmp_path / "gan.keras")

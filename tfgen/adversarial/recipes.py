@@ -160,7 +160,7 @@ def bayesian_gan(
     discriminators: Sequence[Layer],
     num_examples: int,
     prior: Layer | None = None,
-    learning_rate: float = 1e-3,
+    learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 1e-3,
     friction: float = 0.5,
     prior_std: float = 1.0,
     **kwargs: Any,
@@ -178,7 +178,8 @@ def bayesian_gan(
         generators, discriminators: networks of their own weights, without batch normalisation.
         num_examples: training examples that the posterior is given, > 0.
         prior: of the rest of the latents; `StandardNormal(64)` unless given.
-        learning_rate, friction, prior_std: of `SGHMC`.
+        learning_rate, friction, prior_std: of `SGHMC`. A rate that falls leaves less of the error
+            of long steps in the posterior draws, which are the last states of the chains.
         **kwargs: of `GAN`. Of a loss that is no likelihood, the result is no posterior.
 
     Returns:
