@@ -4,8 +4,10 @@
 
 Mixtures are of 8 modes on a ring, 25 on a grid and 5 on a line. All models have the same networks,
 and discriminators as many steps. IMLE and GLANN are given a twentieth of the points, and five times
-the steps. Each run is written to --workdir when it is done: started again,
-the benchmark goes on where it stopped.
+the steps. A Bayesian GAN of five generators takes batches five times as large, which are divided
+among them; bayesian_1x1_large takes the same with one. Each run is written to --workdir when it is
+done: started again, the benchmark goes on where it stopped. After a change of the models it needs
+another --workdir.
 
 A sample within three standard deviations of a mode is of high quality, and a mode with at least 20
 of these among 2,500 samples is covered. Reverse KL is that of the modes' shares from their weights.
@@ -19,7 +21,7 @@ import multiprocessing
 import os
 import time
 from collections.abc import Iterator, Sequence
-from functools import partial
+from concurrent import futures
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -63,9 +65,9 @@ def main(argv: Sequence[str]) -> None:
         raise app.UsageError(f"Expected flags only. Received: {argv[1:]}")
     logging.set_verbosity(logging.ERROR)
     for name, known in (("mixtures", MIXTURES), ("models", MODELS)):
-        given = set(getattr(FLAGS, name))
-        if not given or given - set(known):
-            raise app.UsageError(f"--{name} has {sorted(given)}; there are {sorted(known)}.")
+        unknown = set(getattr(FLAGS, name)) - set(known)
+        if unknown or not getattr(FLAGS, name):
+            raise app.UsageError(f"--{name} has {sorted(unknown)}; there are {sorted(known)}.")
     folder = Path(FLAGS.workdir)
     check_writable(folder)
     runs = list(itertools.product(FLAGS.mixtures, FLAGS.models, range(FLAGS.seeds)))
@@ -86,8 +88,17 @@ def path_of(folder: Path, run: Run) -> Path:
 def trained(runs: Sequence[Run]) -> Iterator[tuple[Run, Scores]]:
     """Yields each run and its scores, as they come."""
     context = multiprocessing.get_context("spawn")
-    with context.Pool(FLAGS.workers, one_core, maxtasksperchild=RUNS_PER_PROCESS) as pool:
-        yield from pool.imap_unordered(partial(train_and_score, steps=FLAGS.steps), runs)
+    size = FLAGS.workers * RUNS_PER_PROCESS
+    for start in range(0, len(runs), size):
+        with futures.ProcessPoolExecutor(FLAGS.workers, context, one_core) as pool:
+            part = runs[start : start + size]
+            try:
+                for done in futures.as_completed(
+                    pool.submit(train_and_score, run, FLAGS.steps) for run in part
+                ):
+                    yield done.result()
+            finally:  # After an error, or Ctrl-C, the others are not to be waited for.
+                pool.shutdown(cancel_futures=True)
 
 
 def one_core() -> None:

@@ -4,7 +4,7 @@
     python examples/toy.py --figure=all
 
 Each figure is written to --workdir as NAME.png, those that show a training as NAME.gif too, and its
-numbers as NAME.json; few of them, rounded, are printed.
+numbers as NAME.json; a few of them, rounded, are printed.
 """
 
 import json
@@ -82,13 +82,18 @@ def main(argv: Sequence[str]) -> None:
         print(f"{json.dumps(brief(numbers))}\n", flush=True)
 
 
+def is_long(value: Any) -> bool:
+    """Tells a list that is not printed."""
+    return isinstance(value, list) and len(value) > MOST_PRINTED
+
+
 def brief(numbers: Any) -> Any:
     """Returns numbers rounded, without long lists, and only the last entries of long tables."""
     if isinstance(numbers, dict):
-        short = {name: brief(value) for name, value in list(numbers.items())[-MOST_PRINTED:]}
-        return {name: value for name, value in short.items() if value is not None}
+        last = list(numbers.items())[-MOST_PRINTED:]
+        return {name: brief(value) for name, value in last if not is_long(value)}
     if isinstance(numbers, list):
-        return [brief(value) for value in numbers] if len(numbers) <= MOST_PRINTED else None
+        return [brief(value) for value in numbers]
     return float(f"{numbers:.4g}") if isinstance(numbers, float) else numbers
 
 

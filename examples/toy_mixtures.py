@@ -118,7 +118,7 @@ class Frames(keras.callbacks.Callback):
 
 
 def training(
-    name: str, mixture: toy.Mixture, train: Callable, steps: int, seed: int
+    heading: str, mixture: toy.Mixture, train: Callable, steps: int, seed: int
 ) -> tuple[Figure, dict[str, Any], ArtistAnimation]:
     """Animates the samples of a model while it learns a mixture.
 
@@ -132,7 +132,7 @@ def training(
     axis = figure.subplots()
     figure.subplots_adjust(left=0.1, right=0.95, bottom=0.13, top=0.89)
     draw_modes(axis, mixture)
-    axis.text(0.5, 1.09, name, transform=axis.transAxes, ha="center", weight="bold")
+    axis.text(0.5, 1.09, heading, transform=axis.transAxes, ha="center", weight="bold")
     artists, numbers = [], {}
     for step, samples in frames.samples.items():
         numbers[f"step {step}"] = found = reached(mixture, samples)

@@ -117,7 +117,7 @@ def test_a_table_that_is_done_trains_nothing(table):
     assert {path: path.stat().st_mtime_ns for path in workdir.iterdir()} == before
 
 
-@pytest.mark.parametrize("flag", ["--models=gan", "--mixtures=circle"])
+@pytest.mark.parametrize("flag", ["--models=gan", "--mixtures=circle", "--models="])
 def test_unknown_names_are_refused_with_those_there_are(flag, tmp_path):
     done = run("benchmark_mixtures.py", flag, f"--workdir={tmp_path / 'mixtures'}")
     assert done.returncode != 0

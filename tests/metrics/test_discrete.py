@@ -173,5 +173,40 @@ def test_modes_narrower_than_cells(num_edges):
 def test_a_grid_that_holds_neither():
     grid = np.linspace(100, 101, 3)
     for divergence in DIVERGENCES:
-        with pytest.raises(ValueError, match="holds some of `p` or of `q`"):
+        with pytest.raises(ValueError, match="at least 1 % of `p` or of `q`.*0 and 0"):
             divergence(gaussian(0.0, 1.0), np.zeros(5), grid)
+
+
+@pytest.mark.parametrize(("dim", "num_edges"), [(3, 13), (4, 11), (5, 9)])
+def test_gaussians_of_several_dimensions(dim, num_edges):
+    edges = np.linspace(-5, 5, num_edges)
+    means = np.array([0.0, 0.25])
+    along = np.diff(stats.norm.cdf(edges[:, np.newaxis], means), axis=0)  # [cells, side]
+    masses = along
+    for _ in range(dim - 1):
+        masses = (masses[:, np.newaxis] * along).reshape(-1, 2)
+    expected = np.abs(masses[:, 0] - masses[:, 1]).sum() / 2
+    p, q = (gaussians([mean] * dim, [1.0] * dim) for mean in means)
+    assert total_variation(p, q, [edges] * dim) == pytest.approx(expected, rel=0.02)
+
+
+def test_little_mass_outside_of_a_grid():
+    normal = tfd().MultivariateNormalDiag([[0.0, 0.0], [100.0, 100.0]], [[1.0, 1.0]] * 2)
+    p = tfd().MixtureSameFamily(tfd().Categorical(probs=[0.995, 0.005]), normal)
+    inside, outside = Discrete([[0.0, 0.0]], [1.0]), Discrete([[50.0, 50.0]], [1.0])
+    grid = [np.linspace(-8, 8, 2)] * 2
+    assert total_variation(p, inside, grid) == pytest.approx(0.005, rel=1e-3)
+    assert total_variation(p, outside, grid) == pytest.approx(0.995, rel=1e-3)
+
+
+def test_a_distribution_that_cannot_be_drawn_from():
+    class Quiet(tfd().MultivariateNormalDiag):
+        def _sample_n(self, *args, **kwargs):
+            raise NotImplementedError
+
+        def _call_sample_n(self, *args, **kwargs):
+            raise NotImplementedError
+
+    quiet = Quiet([0.0, 0.0], [1.0, 1.0])
+    grid = [np.linspace(-6, 6, 13)] * 2
+    assert total_variation(quiet, gaussians([0.0, 0.0], [1.0, 1.0]), grid) < 1e-4

@@ -215,6 +215,7 @@ def checked_number(value: float) -> float:
 
 
 def checked_edges(edges: Any) -> np.ndarray:
+    """Returns the edges of cells as float64 [n], or raises unless they rise."""
     edges = _numbers("a grid of numbers", edges)
     if edges.ndim != 1 or len(edges) < 2 or not np.isfinite(edges).all():
         raise ValueError(expected("a grid of at least two finite numbers", edges))
@@ -237,6 +238,10 @@ def _numbers(what: str, original: Any) -> np.ndarray:
     """Returns values as float64; raises TypeError unless they are real numbers."""
     values = np.asarray(original)
     if values.dtype.kind in "OSUMmc":
-        given = type(original) if values.dtype == object else f"{values.dtype} of {values.shape}"
+        given = (
+            type(original).__name__
+            if values.dtype == object
+            else f"{values.dtype} of {values.shape}"
+        )
         raise TypeError(expected(what, given))
     return values.astype(np.float64)

@@ -42,8 +42,7 @@ class DensityCoverageScore(NamedTuple):
     """The two scores of `DensityCoverage`.
 
     Attributes:
-        density: how many balls of real images a generated one lies in, of those that a real one
-            is expected to lie in.
+        density: mean number of balls of real images that a generated one lies in, divided by k.
         coverage: fraction of real images with a generated one in their ball.
     """
 
@@ -71,6 +70,7 @@ def precision_recall(real: Any, fake: Any, k: int = 3) -> tuple[float, float]:
         Precision and recall, each in [0, 1].
 
     Raises:
+        TypeError: when `k` is not an integer.
         ValueError: when a side has no more than k examples, or dimensions differ, or a value is not
             finite.
 
@@ -92,11 +92,11 @@ def density_coverage(real: Any, fake: Any, k: int = 5) -> tuple[float, float]:
     Each real example has a closed ball that reaches to its k-th nearest neighbour among them.
     Density is the mean number of balls that an example of `fake` lies in, divided by k. Coverage is
     the fraction of balls that any of them lies in. Generated outliers, which widen the manifold
-    that recall is measured on, count in neither.
+    that recall is measured on, raise neither.
 
     Args:
         real: features [num_real, dimension], num_real > k.
-        fake: features [num_fake, dimension], num_fake > k.
+        fake: features [num_fake, dimension], num_fake > k, the fewest to judge by.
         k: which neighbour sets the radius.
 
     Returns:
@@ -104,6 +104,7 @@ def density_coverage(real: Any, fake: Any, k: int = 5) -> tuple[float, float]:
         they are 1 and nearly 1 - 2^-k.
 
     Raises:
+        TypeError: when `k` is not an integer.
         ValueError: when a side has no more than k examples, or dimensions differ, or a value is not
             finite.
 
@@ -117,7 +118,7 @@ def density_coverage(real: Any, fake: Any, k: int = 5) -> tuple[float, float]:
         within = distances <= radii
         count += np.count_nonzero(within)
         covered |= within.any(axis=0)
-    return count / (k * len(fake)), float(covered.mean())
+    return float(count / (k * len(fake))), float(covered.mean())
 
 
 class _ManifoldMetric(Configurable, StreamingMetric[FeatureStore]):
