@@ -210,3 +210,13 @@ def test_a_distribution_that_cannot_be_drawn_from():
     quiet = Quiet([0.0, 0.0], [1.0, 1.0])
     grid = [np.linspace(-6, 6, 13)] * 2
     assert total_variation(quiet, gaussians([0.0, 0.0], [1.0, 1.0]), grid) < 1e-4
+
+
+def test_a_support_that_is_a_small_part_of_a_grid():
+    """TFP says NaN outside of this one's, and so everywhere on many a part of the grid."""
+    p = tfd().Independent(tfd().Beta([2.0, 2.0], [3.0, 3.0]), 1)
+    uniform = tfd().Independent(tfd().Uniform([0.0, 0.0], [1.0, 1.0]), 1)
+    along = np.diff(stats.beta.cdf(np.linspace(0, 1, 11), 2, 3))
+    expected = 2 * np.sum(along * np.log(along / 0.1))
+    grid = [np.linspace(-20, 20, 401)] * 2
+    assert kl_divergence(p, uniform, grid) == pytest.approx(expected, rel=5e-3)

@@ -11,6 +11,9 @@ import tensorflow as tf
 
 from tfgen.core.checks import check_integer, check_rank, check_seed, expected
 
+CHUNK = 2**16
+"""Points at which a density is evaluated at a time: a mixture keeps numbers for each component."""
+
 MAX_MASS_ERROR = 0.01
 """What the integral of a density over a grid may differ by, put down to quadrature."""
 
@@ -127,7 +130,10 @@ class Density:
 
     def log_prob(self, points: np.ndarray) -> np.ndarray:
         """Returns log densities, float64 [n], of points [n, dim]."""
-        values = np.asarray(self.distribution.log_prob(self._events(points)), np.float64)
+        events = self._events(points)
+        chunks = [events[start : start + CHUNK] for start in range(0, len(events), CHUNK)]
+        values = np.concatenate([np.asarray(self.distribution.log_prob(c)) for c in chunks])
+        values = values.astype(np.float64)
         if np.isnan(values).all():
             raise ValueError(expected("a density that is a number somewhere", "NaN everywhere"))
         # TFP says NaN at points outside of the support of some distributions.

@@ -17,7 +17,7 @@ Total variation, Kullback-Leibler and Jensen-Shannon compare masses at the same 
     cells hold their lower edges, and the last ones both. Continuous distributions are integrated:
     over numbers by differences of the `cdf`, where there is one and they are not mere rounding;
     otherwise by quadrature of the density with ever more nodes to a cell, until masses settle to
-    1e-4, or as nearly as eight million nodes bring them, up to 1 %. What a TFP distribution then
+    1e-4, or as nearly as four million nodes bring them, up to 1 %. What a TFP distribution then
     has in the grid must agree with 100,000 draws, also up to 1 %; any other density has all of its
     mass there, as nothing would tell one that lacks some from one that is not normalised. The
     divergence of masses in cells is at most that of the distributions, which it reaches as cells
