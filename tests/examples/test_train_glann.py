@@ -166,7 +166,7 @@ def test_variants_of_a_run_end(tmp_path, variant):
     assert np.isfinite(list(report["fid"].values())).all()
     if variant == "pixels":
         found = [score["metric"] for score in report["protocol"]["pixel_imle"]]
-        assert found == ["FID", "KID", "precision", "recall", "IS"]
+        assert found == ["FID", "KID", "precision", "recall", "density", "coverage", "IS"]
         assert re.search(r"\nglann: KID \S+ ± \S+ \(.*subset", done.stdout)
         assert re.search(r"\nglann: IS \S+ ± \S+ \(.*, 10 splits, 100 fake\)", done.stdout)
 
