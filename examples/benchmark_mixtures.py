@@ -3,11 +3,11 @@
     python examples/benchmark_mixtures.py
 
 Mixtures are of 8 modes on a ring, 25 on a grid and 5 on a line. All models have the same networks,
-and discriminators as many steps. IMLE and GLANN are given a twentieth of the points, and five times
-the steps. A Bayesian GAN of five generators takes batches five times as large, which are divided
-among them; bayesian_1x1_large takes the same with one. Each run is written to --workdir when it is
-done: started again, the benchmark goes on where it stopped. After a change of the models it needs
-another --workdir.
+and discriminators as many steps. IMLE and GLANN are given a twentieth of the points; IMLE takes
+five times the steps, alone and in GLANN, and GLANN's GLO as many. A Bayesian GAN of five generators
+takes batches five times as large, which are divided among them; bayesian_1x1_large takes the same
+with one. Each run is written to --workdir when it is done: started again, the benchmark goes on
+where it stopped. After a change of the models it needs another --workdir.
 
 A sample within three standard deviations of a mode is of high quality, and a mode with at least 20
 of these among 2,500 samples is covered. Reverse KL is that of the modes' shares from their weights.

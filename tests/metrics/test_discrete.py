@@ -153,7 +153,7 @@ def test_a_grid_of_too_many_cells():
 
 def test_a_grid_too_coarse_for_a_density():
     narrow = gaussians([0.5, 0.5], [1e-5, 1e-5])
-    with pytest.raises(ValueError, match="fine enough"):
+    with pytest.raises(ValueError, match="fine enough to see a mass of 1.000.* Received: a sum of"):
         total_variation(narrow, narrow, [np.linspace(-2, 3, 6)] * 2)
 
 

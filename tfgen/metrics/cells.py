@@ -88,9 +88,10 @@ def _by_quadrature(p: Density, axes: Sequence[np.ndarray]) -> tuple[np.ndarray, 
         error = np.abs(masses - before)[is_inside].sum()
     found = masses[is_inside].sum()
     if not abs(found - expected_sum) <= MAX_MASS_ERROR:
-        what = f"a `grid` fine enough to see a mass of {share}, which draws have in it"
         if share is None:
             what = "a density that sums to 1 over the `grid`, as it has neither cdf nor draws"
+        else:
+            what = f"a `grid` fine enough to see a mass of {share:.3f}, which draws have in it"
         raise ValueError(expected(what, f"a sum of {found:.3f}"))
     if not error <= MAX_MASS_ERROR:
         what = "a `grid` fine enough to see the density"

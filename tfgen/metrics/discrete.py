@@ -15,7 +15,7 @@ CHUNK = 2**16
 """Points at which a density is evaluated at a time: a mixture keeps numbers for each component."""
 
 MAX_MASS_ERROR = 0.01
-"""What the integral of a density over a grid may differ by, put down to quadrature."""
+"""By how much the mass of a density in a grid may be off, put down to quadrature."""
 
 
 @dataclass(frozen=True, eq=False)
