@@ -24,7 +24,7 @@ from history import HistoryFile, training_seconds
 
 import tfgen
 from tfgen import adversarial
-from tfgen.core import paths
+from tfgen.model import paths
 
 FLAGS = flags.FLAGS
 

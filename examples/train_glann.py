@@ -26,7 +26,7 @@ from history import HistoryFile, training_seconds
 
 import tfgen
 from tfgen import latent, losses, metrics, networks
-from tfgen.core import paths
+from tfgen.model import paths
 
 FLAGS = flags.FLAGS
 

@@ -6,11 +6,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfgen.core.model import GenerativeModel
-from tfgen.core.update import Terms
 from tfgen.latent import GLO, IMLE, RowAdam
 from tfgen.losses import SquaredError
+from tfgen.model.model import GenerativeModel
 from tfgen.networks import MLP
+from tfgen.training.update import Terms
 
 COMPLAINT = "Expected .*Received: "
 """What every error message of the library has in it."""

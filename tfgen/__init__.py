@@ -37,11 +37,11 @@ from tfgen import (  # noqa: E402
     networks,
     serving,
 )
-from tfgen.core.capability import UnsupportedCapability  # noqa: E402
-from tfgen.core.model import GenerativeModel  # noqa: E402
-from tfgen.core.not_finite import NonFiniteError  # noqa: E402
-from tfgen.core.saving import load_model  # noqa: E402
 from tfgen.core.version import __version__  # noqa: E402
+from tfgen.model.model import GenerativeModel  # noqa: E402
+from tfgen.model.saving import load_model  # noqa: E402
+from tfgen.model.verbs import UnsupportedCapability  # noqa: E402
+from tfgen.training.not_finite import NonFiniteError  # noqa: E402
 
 __all__ = [
     "GenerativeModel",

@@ -8,7 +8,6 @@ import tensorflow as tf
 from tests.adversarial.helpers import generator, small_gan
 from tests.small_models import COMPLAINT, blocks
 from tfgen.adversarial import BEGAN, BiGAN
-from tfgen.core.update import Update
 from tfgen.distributions import StandardNormal
 from tfgen.layers import SpectralNormalization
 from tfgen.losses import (
@@ -22,6 +21,7 @@ from tfgen.networks import (
     InfoGANGenerator,
     JointDiscriminator,
 )
+from tfgen.training.update import Update
 
 
 def test_began_keeps_its_balance():

@@ -16,7 +16,6 @@ from tests.adversarial.helpers import (
 )
 from tests.small_models import COMPLAINT, blocks
 from tfgen.callbacks import Checkpoint
-from tfgen.core.not_finite import NonFiniteError
 from tfgen.distributions import Uniform
 from tfgen.losses import (
     R1,
@@ -32,6 +31,7 @@ from tfgen.networks import (
     InfoGANDiscriminator,
     ProjectionDiscriminator,
 )
+from tfgen.training.not_finite import NonFiniteError
 
 
 def test_a_discriminator_that_ends_in_a_sigmoid():

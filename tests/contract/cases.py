@@ -15,8 +15,8 @@ import numpy as np
 from tests.contract.noise import SameNoise
 from tests.contract.values import perceptual
 from tfgen import adversarial, distributions, implicit, latent, layers, losses, networks
-from tfgen.core.examples import Batch, Examples
-from tfgen.core.model import GenerativeModel
+from tfgen.data.examples import Batch, Examples
+from tfgen.model.model import GenerativeModel
 
 NUM_EXAMPLES = 24
 ENCODE = {"encode_steps": 5, "encode_restarts": 2}

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tfgen
 from tests.contract import cases
 from tfgen.core import random
-from tfgen.core.capability import CAPABILITIES, UnsupportedCapability
+from tfgen.model.verbs import CAPABILITIES, UnsupportedCapability
 
 
 def labels(model, num_rows: int) -> list:

@@ -13,16 +13,16 @@ from tests.contract import cases, values
 
 BASES = {
     "tfgen.core.config.Configurable": "a base of configurable classes",
-    "tfgen.core.capability.Capabilities": "a base of the models: the verbs",
-    "tfgen.core.model.GenerativeModel": "the base of the models",
+    "tfgen.model.verbs.Capabilities": "a base of the models: the verbs",
+    "tfgen.model.model.GenerativeModel": "the base of the models",
     "tfgen.adversarial.base.AdversarialModel": "a base of models",
     "tfgen.adversarial.base.EncodedByInversion": "a base of models",
 }
 MACHINERY = {
-    "tfgen.core.checkpoint.Checkpoint": "a callback; test_resume.py kills runs that use it",
-    "tfgen.core.examples.Examples": "training data; tested in tests/core",
-    "tfgen.core.not_finite.FiniteGuard": "a callback; tests/core/test_not_finite.py trips it",
-    "tfgen.core.update.Update": "a record",
+    "tfgen.training.checkpoint.Checkpoint": "a callback; test_resume.py kills runs that use it",
+    "tfgen.data.examples.Examples": "training data; tested in tests/data",
+    "tfgen.training.not_finite.FiniteGuard": "a callback; test_not_finite.py trips it",
+    "tfgen.training.update.Update": "a record",
     "tfgen.losses.critic.Critic": "what penalties see of a network; test_adversarial_losses.py",
     "tfgen.data.toy.Mixture": "data; tested in tests/data",
     "tfgen.metrics.modes.ModeScore": "a named tuple of scores",
@@ -31,7 +31,7 @@ MACHINERY = {
     "tfgen.callbacks.evaluate.Evaluate": "a callback; not saved with a model",
     "tfgen.callbacks.reset.ResetOptimizers": "a callback; not saved with a model",
     "tfgen.callbacks.sample_grid.SampleGrid": "a callback; not saved with a model",
-    "tfgen.core.inversion.Encoding": "a named tuple",
+    "tfgen.model.inversion.Encoding": "a named tuple",
     "tfgen.implicit.curve.Curve": "a function with its slope; tested in tests/implicit",
     "tfgen.implicit.density.OutputDensity": "of a function; tested in tests/implicit",
     "tfgen.implicit.monotone.MonotonePieces": "of a function; tested in tests/implicit",

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from tests.contract import cases
 from tfgen.core import random
-from tfgen.core.update import Update, apply_update, joined
 from tfgen.latent import LatentTable
+from tfgen.training.update import Update, apply_update, joined
 
 
 def layers_of(group: keras.layers.Layer, kind: type) -> list[keras.layers.Layer]:

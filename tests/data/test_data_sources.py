@@ -2,6 +2,7 @@
 
 import hashlib
 import pathlib
+import sys
 
 import numpy as np
 import pytest
@@ -143,7 +144,7 @@ def test_arguments_are_refused_before_anything_is_read(monkeypatch):
     def read(request):
         pytest.fail("the data were read")
 
-    monkeypatch.setattr("tfgen.data.images.read_digits", read)
+    monkeypatch.setattr(sys.modules["tfgen.data.load"], "read_digits", read)
     with pytest.raises(ValueError, match="batch_size"):
         load("digits", batch_size=0)
 

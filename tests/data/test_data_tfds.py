@@ -1,6 +1,7 @@
 """TensorFlow Datasets: reading what is prepared, and failing soon where nothing is."""
 
 import os
+import sys
 
 import numpy as np
 import pytest
@@ -200,7 +201,8 @@ def test_a_folder_named_like_a_data_set_needs_a_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match="a folder with images"):
         load("./mnist")
-    monkeypatch.setattr("tfgen.data.images.read_tfds", lambda name, request: Source(image(7)[None]))
+    pixels = Source(image(7)[None])
+    monkeypatch.setattr(sys.modules["tfgen.data.load"], "read_tfds", lambda name, request: pixels)
     np.testing.assert_array_equal(numbers(load("mnist", batch_size=1)), [7])
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "examples" / "adversarial_claims.py"
+SCRIPT = Path(__file__).parents[2] / "examples/benchmarks/adversarial_claims.py"
 SMALL = ["--num_examples=320", "--epochs=3", "--evaluations=3"]
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e[+-]\d+)?")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "examples" / "benchmark_gans.py"
+SCRIPT = Path(__file__).parents[2] / "examples/benchmarks/gans.py"
 SMALL = [
     "--dataset=digits",
     "--recipes=lsgan",

@@ -24,7 +24,7 @@ def run(program: str, *flags: str) -> subprocess.CompletedProcess:
 
 
 def test_figures_are_written_with_their_numbers(tmp_path):
-    done = run("toy.py", "--figure=parallel_lines,output_density", f"--workdir={tmp_path}")
+    done = run("figures/toy.py", "--figure=parallel_lines,output_density", f"--workdir={tmp_path}")
     assert done.returncode == 0, done.stderr
     names = ("output_density", "parallel_lines")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
@@ -58,7 +58,7 @@ def test_an_animation_ends_with_its_figure(tmp_path):
 
 
 def test_an_unknown_figure_is_refused_with_those_there_are(tmp_path):
-    done = run("toy.py", "--figure=parallel_line", f"--workdir={tmp_path / 'toy'}")
+    done = run("figures/toy.py", "--figure=parallel_line", f"--workdir={tmp_path / 'toy'}")
     assert done.returncode != 0
     assert "no figure ['parallel_line']" in done.stderr
     for name in ("all", "parallel_lines", "output_density", "training_collapse"):
@@ -67,14 +67,14 @@ def test_an_unknown_figure_is_refused_with_those_there_are(tmp_path):
 
 
 def test_an_empty_figure_is_refused_with_those_there_are(tmp_path):
-    done = run("toy.py", "--figure=", f"--workdir={tmp_path / 'toy'}")
+    done = run("figures/toy.py", "--figure=", f"--workdir={tmp_path / 'toy'}")
     assert done.returncode != 0
     assert "no figure named" in done.stderr and "training_collapse" in done.stderr
     assert not (tmp_path / "toy").exists()
 
 
 def test_a_stray_word_is_refused(tmp_path):
-    done = run("toy.py", "ratio", f"--workdir={tmp_path / 'toy'}")
+    done = run("figures/toy.py", "ratio", f"--workdir={tmp_path / 'toy'}")
     assert done.returncode != 0
     assert "['ratio']" in done.stdout + done.stderr
     assert not (tmp_path / "toy").exists()
@@ -91,7 +91,7 @@ def table(tmp_path_factory):
         "--steps=40",
         f"--workdir={workdir}",
     )
-    done = run("benchmark_mixtures.py", *flags)
+    done = run("benchmarks/mixtures.py", *flags)
     assert done.returncode == 0, done.stderr
     return workdir, flags, done.stdout
 
@@ -111,7 +111,7 @@ def test_the_table_has_the_scores_of_the_runs(table):
 def test_a_table_that_is_done_trains_nothing(table):
     workdir, flags, printed = table
     before = {path: path.stat().st_mtime_ns for path in workdir.iterdir()}
-    again = run("benchmark_mixtures.py", *flags)
+    again = run("benchmarks/mixtures.py", *flags)
     assert again.returncode == 0, again.stderr
     assert printed.endswith(again.stdout)
     assert {path: path.stat().st_mtime_ns for path in workdir.iterdir()} == before
@@ -119,7 +119,7 @@ def test_a_table_that_is_done_trains_nothing(table):
 
 @pytest.mark.parametrize("flag", ["--models=gan", "--mixtures=circle", "--models="])
 def test_unknown_names_are_refused_with_those_there_are(flag, tmp_path):
-    done = run("benchmark_mixtures.py", flag, f"--workdir={tmp_path / 'mixtures'}")
+    done = run("benchmarks/mixtures.py", flag, f"--workdir={tmp_path / 'mixtures'}")
     assert done.returncode != 0
     assert "there are [" in done.stderr + done.stdout
     assert not (tmp_path / "mixtures").exists()

@@ -6,11 +6,11 @@ import pytest
 import tensorflow as tf
 
 from tests.small_models import COMPLAINT, blocks, compiled_glo, small_glo
-from tfgen.core.examples import Examples
-from tfgen.core.paths import linear, spherical
+from tfgen.data.examples import Examples
 from tfgen.distributions import Gaussian, GaussianMixture
 from tfgen.latent import GLO, Ball, PrincipalComponents, RowAdam, RowSGD, Sphere
 from tfgen.losses import AbsoluteError, LaplacianPyramid
+from tfgen.model.paths import linear, spherical
 from tfgen.networks import MLP
 
 

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from tests.small_models import COMPLAINT, blocks, images_of, small_glo
 from tfgen.core import random
-from tfgen.core.inversion import invert
 from tfgen.losses import AbsoluteError
+from tfgen.model.inversion import invert
 
 
 def test_encode_finds_what_the_generator_makes(trained):

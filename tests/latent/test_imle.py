@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from tests.small_models import COMPLAINT, small_imle
-from tfgen.core.examples import Examples
+from tfgen.data.examples import Examples
 from tfgen.latent import IMLE, Cosine, Sphere, imle
 from tfgen.networks import MLP
 

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from tests.metrics.helpers import Pixels, random_images
-from tfgen.core.examples import Examples
+from tfgen.data.examples import Examples
 from tfgen.metrics import ClassifierFeatures, build_classifier
 
 

@@ -4,6 +4,6 @@ from tfgen.adversarial import recipes
 from tfgen.adversarial.began import BEGAN
 from tfgen.adversarial.bigan import BiGAN
 from tfgen.adversarial.gan import GAN
-from tfgen.adversarial.sghmc import SGHMC
+from tfgen.training.sghmc import SGHMC
 
 __all__ = ["BEGAN", "BiGAN", "GAN", "SGHMC", "recipes"]

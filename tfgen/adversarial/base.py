@@ -10,18 +10,18 @@ import tensorflow as tf
 
 from tfgen.adversarial.checks import check_classes
 from tfgen.core import random
-from tfgen.core.batches import check_examples_like
 from tfgen.core.checks import check_integer, check_unconditional, expected
 from tfgen.core.config import build_once
-from tfgen.core.examples import Batch, Examples
-from tfgen.core.images import check_images
-from tfgen.core.inversion import Encoding, in_batches, invert
-from tfgen.core.model import GenerativeModel
-from tfgen.core.update import Terms
-from tfgen.core.variables import move_average
+from tfgen.data.batches import check_examples_like
+from tfgen.data.examples import Batch, Examples
+from tfgen.data.image_checks import check_images
 from tfgen.distributions import StandardNormal
 from tfgen.losses import AbsoluteError
 from tfgen.losses.reconstruction import ReconstructionLoss
+from tfgen.model.inversion import Encoding, in_batches, invert
+from tfgen.model.model import GenerativeModel
+from tfgen.training.averages import move_average
+from tfgen.training.update import Terms
 
 
 class AdversarialModel(GenerativeModel):

@@ -7,11 +7,11 @@ from tfgen.adversarial.base import EncodedByInversion
 from tfgen.adversarial.checks import check_function
 from tfgen.core.checks import check_positive, expected
 from tfgen.core.config import build_once, register
-from tfgen.core.examples import Batch
-from tfgen.core.replicas import global_mean
-from tfgen.core.update import Terms, Update
+from tfgen.data.examples import Batch
 from tfgen.losses import AbsoluteError
 from tfgen.losses.reconstruction import ReconstructionLoss
+from tfgen.training.replicas import global_mean
+from tfgen.training.update import Terms, Update
 
 
 @register

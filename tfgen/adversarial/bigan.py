@@ -10,9 +10,9 @@ from tfgen.adversarial.checks import check_game, warn_of_misfits
 from tfgen.adversarial.penalised import penalised
 from tfgen.core.checks import check_unconditional, expected
 from tfgen.core.config import build_once, register
-from tfgen.core.examples import Batch
-from tfgen.core.update import Terms, Update
+from tfgen.data.examples import Batch
 from tfgen.losses import AdversarialLoss, Critic, NonSaturating, Penalty
+from tfgen.training.update import Terms, Update
 
 
 @register

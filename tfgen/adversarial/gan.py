@@ -10,11 +10,11 @@ from tfgen.adversarial.checks import check_function, check_game, warn_of_misfits
 from tfgen.adversarial.penalised import penalised
 from tfgen.core.checks import check_integer, expected
 from tfgen.core.config import build_once, register
-from tfgen.core.examples import Batch, Examples
-from tfgen.core.indices import checked_indices
-from tfgen.core.update import Terms, Update
-from tfgen.core.variables import assign_each
+from tfgen.data.examples import Batch, Examples
+from tfgen.data.indices import checked_indices
 from tfgen.losses import AdversarialLoss, Critic, NonSaturating, Penalty
+from tfgen.training.averages import assign_each
+from tfgen.training.update import Terms, Update
 
 
 @register
@@ -70,7 +70,7 @@ class GAN(EncodedByInversion):
     """
 
     # On two CPU cores XLA makes little of InfoGAN's networks beyond their optimizers, DCGAN's 1.2
-    # times slower, and memory twice as large (examples/benchmark_adversarial.py).
+    # times slower, and memory twice as large (examples/benchmarks/adversarial.py).
     default_jit_compile = False
 
     def __init__(

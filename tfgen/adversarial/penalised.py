@@ -6,8 +6,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfgen.core.update import Terms
 from tfgen.losses import Critic, Lazy, Penalty
+from tfgen.training.update import Terms
 
 
 def penalised(

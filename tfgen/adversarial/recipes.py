@@ -20,7 +20,6 @@ import keras
 from tfgen.adversarial.began import BEGAN
 from tfgen.adversarial.bigan import BiGAN
 from tfgen.adversarial.gan import GAN
-from tfgen.adversarial.sghmc import SGHMC
 from tfgen.distributions import Blockwise, StandardNormal, Uniform
 from tfgen.layers import EachOf, OneOf
 from tfgen.losses import (
@@ -34,6 +33,7 @@ from tfgen.losses import (
     Wasserstein,
     WeightClip,
 )
+from tfgen.training.sghmc import SGHMC
 
 Layer = keras.layers.Layer
 

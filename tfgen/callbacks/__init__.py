@@ -3,7 +3,7 @@
 from tfgen.callbacks.evaluate import Evaluate
 from tfgen.callbacks.reset import ResetOptimizers
 from tfgen.callbacks.sample_grid import SampleGrid, image_grid, write_png
-from tfgen.core.checkpoint import Checkpoint, drop_latest
+from tfgen.training.checkpoint import Checkpoint, drop_latest
 
 __all__ = [
     "Checkpoint",

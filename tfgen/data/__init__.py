@@ -4,9 +4,9 @@
 `from_arrays` wraps images at hand. Both return `Examples`. `toy` has mixtures of known density.
 """
 
-from tfgen.core.examples import Examples
-from tfgen.core.images import check_images
 from tfgen.data import toy
-from tfgen.data.images import from_arrays, load
+from tfgen.data.examples import Examples
+from tfgen.data.image_checks import check_images
+from tfgen.data.load import from_arrays, load
 
 __all__ = ["Examples", "check_images", "from_arrays", "load", "toy"]

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tfgen.core.checks import check_integer, check_member, check_seed, expected
-from tfgen.core.examples import check_batch_size, check_labels
-from tfgen.core.images import CHANNELS, check_images
+from tfgen.data.examples import check_batch_size, check_labels
+from tfgen.data.image_checks import CHANNELS, check_images
 from tfgen.data.transforms import ImageSize, check_image_size, fit_array
 
 IMAGE_KEYS = ("x", "images", "arr_0")

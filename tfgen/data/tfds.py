@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.core.checks import expected
-from tfgen.core.images import check_channels
+from tfgen.data.image_checks import check_channels
 from tfgen.data.sources import Request, Source
 from tfgen.data.transforms import fit_images
 

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
-from tfgen.core.batches import check_examples_like
 from tfgen.core.checks import check_unconditional, expected
 from tfgen.core.config import Configurable, build_once, register
-from tfgen.core.examples import Batch, Examples
-from tfgen.core.model import GenerativeModel
-from tfgen.core.replicas import gathered
-from tfgen.core.update import Terms
+from tfgen.data.batches import check_examples_like
+from tfgen.data.examples import Batch, Examples
 from tfgen.distributions import StandardNormal
 from tfgen.losses.mmd import RBF, Kernel, squared_mmd
+from tfgen.model.model import GenerativeModel
+from tfgen.training.replicas import gathered
+from tfgen.training.update import Terms
 
 Statistic = Callable[[tf.Tensor], tf.Tensor]
 """What is averaged over examples: [num_examples, *event] -> [num_examples, ...]."""

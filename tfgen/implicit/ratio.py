@@ -4,12 +4,12 @@ import keras
 import tensorflow as tf
 
 from tfgen.core import random
-from tfgen.core.batches import check_examples_like
 from tfgen.core.checks import check_integer, check_unconditional, expected
 from tfgen.core.config import build_once, register
-from tfgen.core.examples import Batch, Examples
-from tfgen.core.model import GenerativeModel
-from tfgen.core.update import Terms
+from tfgen.data.batches import check_examples_like
+from tfgen.data.examples import Batch, Examples
+from tfgen.model.model import GenerativeModel
+from tfgen.training.update import Terms
 
 
 @register

@@ -9,11 +9,11 @@ import tensorflow as tf
 
 from tfgen.core.checks import check_integer, check_unconditional, expected
 from tfgen.core.config import register
-from tfgen.core.examples import Examples
-from tfgen.core.inversion import Encoding
-from tfgen.core.model import GenerativeModel
+from tfgen.data.examples import Examples
 from tfgen.latent.glo import GLO
 from tfgen.latent.imle import IMLE
+from tfgen.model.inversion import Encoding
+from tfgen.model.model import GenerativeModel
 
 
 @register

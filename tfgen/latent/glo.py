@@ -9,7 +9,6 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.core import random
-from tfgen.core.batches import check_examples_like
 from tfgen.core.checks import (
     check_integer,
     check_not_negative,
@@ -18,17 +17,18 @@ from tfgen.core.checks import (
     expected,
 )
 from tfgen.core.config import build_once, register
-from tfgen.core.examples import Batch, Examples
-from tfgen.core.images import check_images
-from tfgen.core.inversion import Encoding, in_batches, invert
-from tfgen.core.model import GenerativeModel
-from tfgen.core.update import Terms
+from tfgen.data.batches import check_examples_like
+from tfgen.data.examples import Batch, Examples
+from tfgen.data.image_checks import check_images
 from tfgen.distributions import Gaussian
-from tfgen.latent.row_optimizers import RowAdam, RowSGD
 from tfgen.latent.spaces import Sphere
 from tfgen.latent.table import LatentTable
 from tfgen.losses.pyramid import LaplacianPyramid
 from tfgen.losses.reconstruction import ReconstructionLoss
+from tfgen.model.inversion import Encoding, in_batches, invert
+from tfgen.model.model import GenerativeModel
+from tfgen.training.row_optimizers import RowAdam, RowSGD
+from tfgen.training.update import Terms
 
 
 @register

@@ -8,16 +8,16 @@ import keras
 import tensorflow as tf
 
 from tfgen.core import random
-from tfgen.core.batches import check_examples_like
 from tfgen.core.checks import check_integer, check_not_negative, check_unconditional, expected
 from tfgen.core.config import build_once, register
-from tfgen.core.examples import Batch, Examples
-from tfgen.core.images import check_images
-from tfgen.core.model import GenerativeModel
-from tfgen.core.update import Terms
+from tfgen.data.batches import check_examples_like
+from tfgen.data.examples import Batch, Examples
+from tfgen.data.image_checks import check_images
 from tfgen.latent.neighbours import Distance, RunningNearest, SquaredEuclidean
 from tfgen.latent.spaces import Euclidean
 from tfgen.losses.reconstruction import squared_error
+from tfgen.model.model import GenerativeModel
+from tfgen.training.update import Terms
 
 # Candidates are made and searched in blocks of about this many numbers, within these sizes.
 _BLOCK_NUMBERS = 2**20

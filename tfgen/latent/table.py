@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfgen.core.checks import check_integer, check_positive, check_rank, expected
 from tfgen.core.config import Configurable, register
-from tfgen.core.indices import checked_indices
+from tfgen.data.indices import checked_indices
 from tfgen.latent.spaces import Sphere
 
 

@@ -42,8 +42,8 @@ class SpectralNormalization(Configurable, keras.layers.Wrapper):
         layer: a dense, convolutional, transposed convolutional or embedding layer.
         power_iterations: steps of the power method a call, >= 1. The paper's one falls behind where
             weights learn fast: on small networks a layer's norm was up to 1.08 rather than 1, with
-            five steps 1.012, with ten 1.009 (examples/adversarial_claims.py). Ten rather than one
-            cost a seventh of the speed of InfoGAN's networks.
+            five steps 1.012, with ten 1.009 (examples/benchmarks/adversarial_claims.py). Ten
+            rather than one cost a seventh of the speed of InfoGAN's networks.
         name: of the layer.
         trainable: whether the wrapped layer's weights are trained.
 

@@ -14,8 +14,8 @@ import tensorflow as tf
 
 from tfgen.core.checks import expected
 from tfgen.core.config import Configurable, register
-from tfgen.core.replicas import global_mean
 from tfgen.losses.f_divergences import FDivergence
+from tfgen.training.replicas import global_mean
 
 
 def mean_logits(logits: tf.Tensor) -> tf.Tensor:

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfgen.core.checks import check_positive, expected
 from tfgen.core.config import Configurable, register
-from tfgen.core.images import with_channels
+from tfgen.data.image_checks import with_channels
 from tfgen.losses.reconstruction import AbsoluteError, ReconstructionLoss, check_same_shape
 
 VGG16_LAYERS = ("block1_conv2", "block2_conv2", "block3_conv2")

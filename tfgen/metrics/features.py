@@ -12,10 +12,10 @@ import tensorflow as tf
 
 from tfgen.core.checks import check_integer, check_rank, expected
 from tfgen.core.config import Configurable, register
-from tfgen.core.examples import Examples
 from tfgen.core.files import written_whole
-from tfgen.core.images import with_channels
-from tfgen.core.saving import load_model
+from tfgen.data.examples import Examples
+from tfgen.data.image_checks import with_channels
+from tfgen.model.saving import load_model
 
 AXES = "[batch, height, width, channels]"
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfgen.core.checks import check_member, expected
 from tfgen.core.config import Configurable, register
-from tfgen.core.images import with_channels
+from tfgen.data.image_checks import with_channels
 from tfgen.metrics.features import FeatureExtractor, as_images, check_file, compiled
 
 SIZE = 299

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfgen.core.checks import expected
 from tfgen.core.config import Configurable, register
-from tfgen.core.images import with_channels
+from tfgen.data.image_checks import with_channels
 from tfgen.metrics.features import (
     FeatureExtractor,
     as_images,

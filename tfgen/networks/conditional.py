@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from tfgen.core.checks import check_integer, check_rank, expected
 from tfgen.core.config import Configurable, build_once, register
-from tfgen.core.indices import checked_indices
+from tfgen.data.indices import checked_indices
 from tfgen.networks.stack import Network, Shape
 
 

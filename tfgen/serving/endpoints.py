@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import tensorflow as tf
 
 from tfgen.core.checks import expected
-from tfgen.core.model import GenerativeModel
 from tfgen.core.random import row_seeds_from_int64
+from tfgen.model.model import GenerativeModel
 
 Tensors = dict[str, tf.Tensor]
 

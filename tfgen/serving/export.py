@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from tfgen.core.checks import expected
 from tfgen.core.files import check_writable, temporary_sibling
-from tfgen.core.model import GenerativeModel
 from tfgen.core.version import __version__
+from tfgen.model.model import GenerativeModel
 from tfgen.serving.endpoints import Endpoint, endpoints
 from tfgen.serving.warmup import write_warmup
 

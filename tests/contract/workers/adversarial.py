@@ -14,9 +14,9 @@ import numpy as np
 import tensorflow as tf
 
 from tests.contract.adversarial_values import PENALTIES, RELATIVISTIC
-from tfgen.core.replicas import global_mean
 from tfgen.layers import SpectralNormalization
 from tfgen.losses import Critic, Lazy
+from tfgen.training.replicas import global_mean
 
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)

@@ -17,8 +17,8 @@ from tests.contract import cases
 from tests.small_models import Point
 from tfgen.adversarial import SGHMC
 from tfgen.core import random
-from tfgen.core.update import Update, apply_update
 from tfgen.latent import RowAdam, RowSGD
+from tfgen.training.update import Update, apply_update
 
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)

@@ -1,6 +1,6 @@
 """Trains models on mixtures whose modes are known, and prints which modes they reach.
 
-    python examples/benchmark_mixtures.py
+    python examples/benchmarks/mixtures.py
 
 Mixtures are of 8 modes on a ring, 25 on a grid and 5 on a line. All models have the same networks,
 and discriminators as many steps. IMLE and GLANN are given a twentieth of the points; IMLE takes
@@ -19,12 +19,14 @@ import itertools
 import json
 import multiprocessing
 import os
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent import futures
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(Path(__file__).parents[1]))  # What programs share is one folder up.
 
 import keras
 import numpy as np

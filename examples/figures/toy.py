@@ -1,7 +1,7 @@
 """Draws what implicit models and their losses do, with the numbers behind each picture.
 
-    python examples/toy.py --figure=output_density
-    python examples/toy.py --figure=all
+    python examples/figures/toy.py --figure=output_density
+    python examples/figures/toy.py --figure=all
 
 Each figure is written to --workdir as NAME.png, those that show a training as NAME.gif too, and its
 numbers as NAME.json; a few of them, rounded, are printed.
@@ -9,12 +9,14 @@ numbers as NAME.json; a few of them, rounded, are printed.
 
 import json
 import os
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # Before TensorFlow is imported.
+sys.path.insert(0, str(Path(__file__).parents[1]))  # What programs share is one folder up.
 
 import keras
 import toy_density

@@ -1,6 +1,6 @@
 """Measures GAN training and serving against their usual peers, on this machine.
 
-    pip install -e ".[torch]" && python examples/benchmark_adversarial.py
+    pip install -e ".[torch]" && python examples/benchmarks/adversarial.py
 
 Images per second of `GAN.fit`, as it is by default, where XLA compiles the optimizers' steps alone,
 with XLA for the whole step, and without any, against a Keras training step written by hand

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tests.small_models import Point
-from tfgen.core.variables import assign_each, move_average
+from tfgen.training.averages import assign_each, move_average
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "tensorflow_addons-0.23.0.npz"
 

@@ -4,8 +4,8 @@ import pytest
 import tensorflow as tf
 
 from tests.small_models import center, small_glo, small_imle
-from tfgen.core.capability import CAPABILITIES, UnsupportedCapability
 from tfgen.latent import GLANN, GLO, IMLE
+from tfgen.model.verbs import CAPABILITIES, UnsupportedCapability
 
 
 def test_capabilities_are_the_methods_that_a_class_writes():

@@ -1,6 +1,6 @@
 """Measures the latent models' parts against their usual peers, on this machine.
 
-    pip install -e ".[faiss]" && python examples/benchmark_latent.py
+    pip install -e ".[faiss]" && python examples/benchmarks/latent.py
 
 Sections: a, row-wise against Keras' Adam on latent tables; b, nearest neighbours against FAISS; c,
 `GLO.fit` against a loop by hand; d, the time of `import tfgen`; e, FID against SciPy's sqrtm. Peers

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tfgen.core.checks import expected
-from tfgen.core.examples import Examples
+from tfgen.data.examples import Examples
 from tfgen.data.folder import read_folder
 from tfgen.data.sources import (
     ARRAY_SUFFIXES,

@@ -8,7 +8,7 @@ from typing import Protocol
 import keras
 import tensorflow as tf
 
-from tfgen.core.not_finite import assert_finite, loss_title
+from tfgen.training.not_finite import assert_finite, loss_title
 
 Terms = dict[str, tf.Tensor]
 Gradient = tf.Tensor | tf.IndexedSlices | None

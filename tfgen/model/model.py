@@ -7,13 +7,13 @@ import keras
 import tensorflow as tf
 
 from tfgen.core import checks, random
-from tfgen.core.batches import as_batch, as_examples, element_spec
-from tfgen.core.capability import CAPABILITIES, Capabilities
-from tfgen.core.checkpoint import Checkpoint
 from tfgen.core.config import Configurable
-from tfgen.core.examples import Batch, Examples
-from tfgen.core.not_finite import FiniteGuard, assert_finite
-from tfgen.core.update import Terms, Update, apply_update, joined, mean_terms
+from tfgen.data.batches import as_batch, as_examples, element_spec
+from tfgen.data.examples import Batch, Examples
+from tfgen.model.verbs import CAPABILITIES, Capabilities
+from tfgen.training.checkpoint import Checkpoint
+from tfgen.training.not_finite import FiniteGuard, assert_finite
+from tfgen.training.update import Terms, Update, apply_update, joined, mean_terms
 
 
 class GenerativeModel(Capabilities, Configurable, keras.Model):
@@ -192,7 +192,7 @@ class GenerativeModel(Capabilities, Configurable, keras.Model):
         """Does the updates of one step on a batch; the only training step of the library.
 
         Args:
-            data: what `tfgen.core.batches.as_batch` accepts.
+            data: what `tfgen.data.batches.as_batch` accepts.
 
         Returns:
             The means over the epoch of the logged terms, scalars.

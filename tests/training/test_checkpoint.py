@@ -12,9 +12,9 @@ import tensorflow as tf
 from tests.faults import cut, flip, largest_file
 from tests.small_models import COMPLAINT, blocks, center, position, small_glo
 from tfgen.callbacks import Checkpoint, drop_latest
-from tfgen.core.checkpoint import CheckpointError, check_writable
-from tfgen.core.not_finite import NonFiniteError
 from tfgen.latent import RowSGD
+from tfgen.training.checkpoint import CheckpointError, check_writable
+from tfgen.training.not_finite import NonFiniteError
 
 DATA = "ckpt-2.data-00000-of-00001"
 INDEX = "ckpt-2.index"

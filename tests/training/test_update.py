@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 from tests.small_models import Point, small_glo
-from tfgen.core.update import Update, apply_update, mean_terms
 from tfgen.latent import LatentTable, RowSGD
+from tfgen.training.update import Update, apply_update, mean_terms
 
 SGD, LossScale = keras.optimizers.SGD, keras.optimizers.LossScaleOptimizer
 
@@ -129,7 +129,7 @@ def test_steps_of_many_weights_are_compiled_unless_that_is_refused(monkeypatch, 
 
     count, expected = trained()
     assert count == 0
-    monkeypatch.setattr("tfgen.core.update.FUSED_FROM", 1)
+    monkeypatch.setattr("tfgen.training.update.FUSED_FROM", 1)
     count, found = trained()
     assert bool(count) == fused
     for a, b in zip(found, expected, strict=True):

@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 from tests.small_models import COMPLAINT, blocks, center, position, small_glo
-from tfgen.core.batches import as_batch
-from tfgen.core.examples import Examples
+from tfgen.data.batches import as_batch
+from tfgen.data.examples import Examples
 from tfgen.latent import RowAdam
 
 X = np.array([[1, 2], [3, 4], [5, 6], [7, 8]], np.float32)

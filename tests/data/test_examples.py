@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.small_models import COMPLAINT
-from tfgen.core.examples import Examples
+from tfgen.data.examples import Examples
 
 
 def examples(num_examples=10, batch_size=2):

@@ -1,6 +1,6 @@
 """Measures what is said of adversarial losses and regularisers, each as a number.
 
-    python examples/adversarial_claims.py
+    python examples/benchmarks/adversarial_claims.py
 
 1. Once a discriminator is strong, the minimax loss leaves the generator next to no gradient.
 2. The critic's estimate of the Wasserstein distance falls as samples become better, while the

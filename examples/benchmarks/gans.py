@@ -1,6 +1,6 @@
 """Trains every GAN of a published comparison with one budget, and prints the table beside it.
 
-    python examples/benchmark_gans.py --dataset=fashion_mnist
+    python examples/benchmarks/gans.py --dataset=fashion_mnist
 
 All have InfoGAN's networks, of --units and --filters, and see the same number of images, so that
 the discriminators of all take as many steps, and generators of recipes with five steps of it a
@@ -100,7 +100,7 @@ def command(workdir: Path, recipe: str, judge: Path) -> list[str]:
     }
     for name in ("dataset", "epochs", "num_examples", "units", "filters"):
         own[name] = getattr(FLAGS, name)
-    runner = Path(__file__).with_name("train_gan.py")
+    runner = Path(__file__).parents[1] / "train_gan.py"
     listed = [f"--{name}={value}" for name, value in own.items()]
     return [sys.executable, str(runner), *listed, *(f"--{flag}" for flag in FLAGS.flags)]
 

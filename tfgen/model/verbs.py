@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfgen.core import random
 from tfgen.core.checks import check_integer
-from tfgen.core.paths import linear
+from tfgen.model.paths import linear
 
 CAPABILITIES = {
     "sample_rows": "it has no sampler",
@@ -129,7 +129,7 @@ class Capabilities:
         Args:
             start, end: [batch, latent_dim], the latents at both ends.
             num_points: on each path, both ends counted, >= 2.
-            path: `tfgen.core.paths.linear` or `spherical`.
+            path: `tfgen.model.paths.linear` or `spherical`.
             condition: [batch, ...], of each path, for a conditional model.
 
         Returns:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from tests.small_models import COMPLAINT, small_glo
-from tfgen.core.model import GenerativeModel
-from tfgen.core.saving import load_model
 from tfgen.latent import GLANN, GLO, IMLE
+from tfgen.model.model import GenerativeModel
+from tfgen.model.saving import load_model
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfgen.core.paths import linear, spherical
+from tfgen.model.paths import linear, spherical
 
 THIRDS = tf.constant([0.0, 1 / 3, 0.5, 2 / 3, 1.0])
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tests.small_models import blocks, center, position, small_glo
 from tfgen.callbacks import Checkpoint
-from tfgen.core.not_finite import NonFiniteError
+from tfgen.training.not_finite import NonFiniteError
 
 BATCHES = np.arange(1, 13, dtype=np.float32).reshape(6, 1, 2) / 4  # Six of one example.
 

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from tfgen.core.checks import expected
-from tfgen.core.examples import Batch, Examples
+from tfgen.data.examples import Batch, Examples
 
 
 def as_batch(data: Any) -> Batch:

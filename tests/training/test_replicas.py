@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfgen.core.replicas import gathered, global_mean
+from tfgen.training.replicas import gathered, global_mean
 
 
 @pytest.mark.parametrize("shape", [(), (6,), (2, 3, 1)])
