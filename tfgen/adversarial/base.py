@@ -103,7 +103,7 @@ class AdversarialModel(GenerativeModel):
             condition: labels, int [batch] in [0, num_classes); one drawn for each row unless given.
         """
         if self.num_classes is not None and condition is None:
-            unit = random.uniform(random.fold(row_seeds, 1), ())
+            unit = random.uniform(random.stream(row_seeds, "label"), ())
             condition = tf.cast(unit * self.num_classes, tf.int32)
         return self.decode(self.prior.sample_rows(row_seeds), condition)
 

@@ -159,7 +159,8 @@ class GaussianMixture(_Density):
     def sample_rows(self, row_seeds: tf.Tensor) -> tf.Tensor:
         """Draws one vector a row seed, [batch, dim] from int32 [batch, 2]."""
         cumulative = tf.cumsum(tf.nn.softmax(self.logits.value))[:-1]
-        which = tf.searchsorted(cumulative, random.uniform(random.fold(row_seeds, 1), ()))
+        unit = random.uniform(random.stream(row_seeds, "component"), ())
+        which = tf.searchsorted(cumulative, unit)
         noise = random.normal(row_seeds, (self.dim,))
         scales = tf.gather(self.scales.value, which)
         return tf.gather(self.means.value, which) + tf.linalg.matvec(scales, noise)

@@ -116,7 +116,7 @@ class Blockwise(_Noise):
 
     def sample_rows(self, row_seeds: tf.Tensor) -> tf.Tensor:
         """Draws one vector a row seed, [batch, dim] from int32 [batch, 2]."""
-        seeds = [random.fold(row_seeds, index) for index in range(len(self.parts))]
+        seeds = [random.stream(row_seeds, f"part_{i}") for i in range(len(self.parts))]
         drawn = [part.sample_rows(own) for part, own in zip(self.parts, seeds, strict=True)]
         return tf.concat(drawn, axis=1)
 

@@ -106,7 +106,7 @@ class RatioEstimator(GenerativeModel):
         shape = [-1, self.num_proposals]
         weights = tf.reshape(self.log_ratio(proposals), shape)
         # The largest of logits with Gumbel noise is a draw from their softmax.
-        unit = random.uniform(random.fold(row_seeds, 1), (self.num_proposals,))
+        unit = random.uniform(random.stream(row_seeds, "choice"), (self.num_proposals,))
         chosen = tf.argmax(weights - tf.math.log(-tf.math.log(unit)), axis=1)
         proposals = tf.reshape(proposals, [*shape, *self.event_shape])
         return tf.gather(proposals, chosen, batch_dims=1)
