@@ -6,31 +6,27 @@ import time
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import runner
 
+from tfgen.callbacks import Callback
 from tfgen.core.files import write_text
 
 
-class HistoryFile(keras.callbacks.Callback):
+class HistoryFile(Callback):
     """Keeps the mean of every logged term at each epoch, and its seconds, in a CSV file.
 
     A resumed run replaces the lines of the epochs that it does again.
 
     Args:
         path: of the file.
-        stage: what the lines of this training are called.
+        name: what the lines of this training are called, unless it is a stage of several.
     """
 
-    def __init__(self, path: Path, stage: str = "training") -> None:
+    def __init__(self, path: Path, name: str = "training") -> None:
         super().__init__()
         self.path = path
-        self.stage = stage
-
-    def within(self, stage: str) -> "HistoryFile":
-        """Returns the like for one stage of several."""
-        return HistoryFile(self.path, stage)
+        self.name = name
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         # An epoch's seconds run from here, as a model may work before its first batch.
@@ -39,18 +35,18 @@ class HistoryFile(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if not runner.is_chief():
             return
-        now = time.perf_counter()
+        now, stage = time.perf_counter(), self.stage or self.name
         logs = (logs or {}) | {"seconds": now - self._began}
         self._began = now
         rows = [
             row
             for row in read_history(self.path)
-            if row["stage"] != self.stage or int(row["epoch"]) <= epoch
+            if row["stage"] != stage or int(row["epoch"]) <= epoch
         ]
         for term, value in logs.items():
             rows.append(
                 {
-                    "stage": self.stage,
+                    "stage": stage,
                     "epoch": epoch + 1,
                     "term": term,
                     "value": float(np.mean(value)),

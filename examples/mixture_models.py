@@ -137,7 +137,7 @@ def glann(x: np.ndarray, steps: int, seed: int, callbacks: Sequence = ()) -> lat
     mapping = networks.MLP((LATENT_DIM,), HIDDEN_UNITS)
     model = latent.GLANN(glo, _imle(mapping, len(x), seed), seed=seed)
     model.compile(
-        generator_optimizer=adam(steps),
+        glo_generator_optimizer=adam(steps),
         imle_optimizer=_imle_adam(steps),
         jit_compile=True,
         steps_per_execution=10,
@@ -146,8 +146,7 @@ def glann(x: np.ndarray, steps: int, seed: int, callbacks: Sequence = ()) -> lat
     model.fit(
         x,
         batch_size=BATCH_SIZE,
-        epochs=epochs,
-        imle_epochs=IMLE_STEPS * epochs,
+        epochs={"glo": epochs, "imle": IMLE_STEPS * epochs},
         callbacks=list(callbacks),
         verbose=0,
     )

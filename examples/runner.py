@@ -17,6 +17,7 @@ import tensorflow as tf
 from absl import app, flags, logging
 
 import tfgen
+from tfgen.core import specs
 from tfgen.core.files import check_writable, write_text, written_whole
 from tfgen.data.tfds import UnknownSplit
 
@@ -29,10 +30,8 @@ PRECISIONS = ("none", "bfloat16", "float16")
 _FREE_FLAGS = frozenset({"workdir", "overwrite", "data_dir", "export", "verbose"})
 
 
-def define_flags(
-    dataset: str, workdir: str, epochs: int, batch_size: int, learning_rate: float
-) -> None:
-    """Defines the flags that all runners share, with a runner's own defaults."""
+def define_data_flags(dataset: str) -> None:
+    """Defines the flags of every program that loads data, with its own default of --dataset."""
     flags.DEFINE_string(
         "dataset",
         dataset,
@@ -41,12 +40,21 @@ def define_flags(
     flags.DEFINE_string("data_dir", None, "Where TFDS data are; $TFDS_DATA_DIR unless given.")
     flags.DEFINE_integer("num_examples", None, "Use this many training examples only.", 1)
     flags.DEFINE_integer("image_size", None, "Crop to a square and resize to this many pixels.", 4)
+    flags.DEFINE_bool("skip_unreadable", False, "Skip images of a folder that cannot be read.")
+    flags.DEFINE_integer("seed", 0, "Of initial weights, order of the data, and noise.", 0)
+    flags.DEFINE_integer("verbose", 1, "Keras progress: 0 none, 1 bars, 2 a line an epoch.", 0, 2)
+
+
+def define_flags(
+    dataset: str, workdir: str, epochs: int, batch_size: int, learning_rate: float
+) -> None:
+    """Defines the flags that all runners share, with a runner's own defaults."""
+    define_data_flags(dataset)
     flags.DEFINE_string("workdir", workdir, "Where the run writes, and what it resumes from.")
     flags.DEFINE_bool("overwrite", False, "Remove what an earlier run left in --workdir.")
     flags.DEFINE_integer("epochs", epochs, "Passes over the training data.", 1)
     flags.DEFINE_integer("batch_size", batch_size, "Examples in a batch, over all replicas.", 1)
     flags.DEFINE_float("learning_rate", learning_rate, "Of the generator's optimizer.", 0.0)
-    flags.DEFINE_integer("seed", 0, "Of initial weights, order of the data, and noise.", 0)
     flags.DEFINE_bool(
         "deterministic", True, "Use deterministic operations only, so that runs repeat bit for bit."
     )
@@ -72,8 +80,6 @@ def define_flags(
         "--jit_compile needs --nodeterministic",
     )
     flags.DEFINE_bool("export", True, "Write the sampler to --workdir/serving.")
-    flags.DEFINE_bool("skip_unreadable", False, "Skip images of a folder that cannot be read.")
-    flags.DEFINE_integer("verbose", 1, "Keras progress: 0 none, 1 bars, 2 a line an epoch.", 0, 2)
 
 
 def run(main: Callable[[Path, tf.distribute.Strategy], None]) -> None:
@@ -142,7 +148,8 @@ def _strategy() -> tf.distribute.Strategy:
 def is_chief() -> bool:
     """Whether this process writes what a run leaves: the first worker, or the only process."""
     task = json.loads(os.environ.get("TF_CONFIG", "{}")).get("task", {})
-    return FLAGS.strategy != "multiworker" or task.get("index", 0) == 0
+    strategy = getattr(FLAGS, "strategy", "none")  # Not every program has the flag.
+    return strategy != "multiworker" or task.get("index", 0) == 0
 
 
 def decided_by_chief(strategy: tf.distribute.Strategy, decide: Callable[[], bool]) -> bool:
@@ -166,17 +173,23 @@ def decided_by_chief(strategy: tf.distribute.Strategy, decide: Callable[[], bool
     return bool(decision)
 
 
-def load_data() -> tuple[tfgen.data.Examples, tfgen.data.Examples]:
+def load_data(
+    batch_size: int | None = None,
+) -> tuple[tfgen.data.Examples, tfgen.data.Examples]:
     """Loads the examples of --dataset to train on, --num_examples of them, and those held out.
 
     Held out is the split "test", or the last tenth of "train" where there is none.
+
+    Args:
+        batch_size: of those to train on; --batch_size unless given.
     """
+    batch_size = batch_size or FLAGS.batch_size
     try:
         heldout = _load("test", batch_size=1)
-        return _load("train", FLAGS.batch_size, FLAGS.num_examples), heldout
+        return _load("train", batch_size, FLAGS.num_examples), heldout
     except UnknownSplit:
         heldout = _load("train[90%:]", batch_size=1)
-        return _load("train[:90%]", FLAGS.batch_size, FLAGS.num_examples), heldout
+        return _load("train[:90%]", batch_size, FLAGS.num_examples), heldout
 
 
 def _load(split: str, batch_size: int, num_examples: int | None = None) -> tfgen.data.Examples:
@@ -295,12 +308,11 @@ def export_and_check(model: tfgen.GenerativeModel, path: Path, numbers: dict[str
     """Exports a model once, compares it with what a server loads, and says how to call it."""
     versions = sorted(path.glob("[0-9]*"), key=lambda version: int(version.name))
     version = versions[-1] if versions else tfgen.serving.export(model, path, numbers)
-    spec = model.condition_spec
-    given = {} if spec is None else {spec.name: np.zeros([4, *spec.shape[1:]], np.int64)}
+    given = {name: specs.rows(spec, 4).numpy() for name, spec in model.condition_specs.items()}
     with tfgen.serving.SessionLoader(version) as served:
         seeds = [FLAGS.seed + (row << 32) for row in range(4)]
         images = served("sample", seed=seeds, **given)["images"]
-    difference = float(np.abs(images - model.sample(4, FLAGS.seed, *given.values())).max())
+    difference = float(np.abs(images - model.sample(4, FLAGS.seed, given or None)).max())
     instance = {"seed": 0} | {name: rows[0].tolist() for name, rows in given.items()}
     request = json.dumps({"signature_name": "sample_png", "instances": [instance]})
     if difference > (1e-4 if FLAGS.mixed_precision == "none" else 2e-2):  # Of values in [0, 1].

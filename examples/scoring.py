@@ -107,12 +107,17 @@ class Classifiers:
         return features
 
 
-def check_labels(train: tfgen.data.Examples) -> None:
-    """Exits with a message unless a classifier can be trained on the data."""
+def check_labels(train: tfgen.data.Examples, also: str = "") -> None:
+    """Exits with a message unless a classifier can be trained on the data.
+
+    Args:
+        train: the data.
+        also: what to give beside other --features.
+    """
     if train.labels is None or train.num_classes < 2:
         sys.exit(
             f"{FLAGS.dataset} has no labels to train a classifier on. Give "
-            "--features=inception or a .keras classifier, and another --loss than perceptual."
+            f"--features=inception or a .keras classifier{also}."
         )
 
 
@@ -155,6 +160,12 @@ def at_most(judge: metrics.FeatureExtractor) -> int:
     if isinstance(judge, metrics.ClassifierFeatures):
         return FLAGS.num_scored
     return min(FLAGS.num_scored, FLAGS.num_scored_inception)
+
+
+def chosen_rows(examples: tfgen.data.Examples, count: int) -> np.ndarray:
+    """Returns at most so many rows of examples, drawn by --seed, in their order."""
+    order = np.random.default_rng(FLAGS.seed).permutation(examples.num_examples)
+    return np.sort(order[:count])
 
 
 def score(

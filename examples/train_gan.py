@@ -49,7 +49,7 @@ def main(workdir: Path, strategy: tf.distribute.Strategy) -> None:
         # A batch gives each step of the discriminator as many examples as --batch_size says.
         steps = getattr(gan, "discriminator_steps", 1)
         train = train.with_batch_size(FLAGS.batch_size * steps)
-        gan.check_data(train.element_spec, train)
+        gan.checked_data(train)
     runner.claim_workdir(workdir, strategy)
     print(f"{train}\n{heldout}")
     judges = scoring.extractors(scoring.Classifiers(workdir, train), ready_extractors)
@@ -99,7 +99,7 @@ def generate(
     """
     count = min(FLAGS.num_scored, heldout.num_examples)
     seeds = tfgen.core.random.row_seeds(count, FLAGS.seed)
-    chosen = np.sort(np.random.default_rng(FLAGS.seed).permutation(train.num_examples)[:count])
+    chosen = scoring.chosen_rows(train, count)
     labels = np.arange(count) % gan.num_classes if FLAGS.conditional else None
     z = runner.in_batches(gan.prior.sample_rows, seeds)
 

@@ -104,9 +104,8 @@ def main(workdir: Path, strategy: tf.distribute.Strategy) -> None:
         compile_glann(glann, train)
     glann.fit(
         train,
-        epochs=FLAGS.epochs,
-        imle_epochs=FLAGS.imle_epochs,
-        imle_batch_size=imle_batch_size(train),
+        epochs={"glo": FLAGS.epochs, "imle": FLAGS.imle_epochs},
+        batch_size={"imle": imle_batch_size(train)},
         callbacks=callbacks,
         verbose=FLAGS.verbose,
     )
@@ -126,7 +125,7 @@ def main(workdir: Path, strategy: tf.distribute.Strategy) -> None:
 def ready_loss_for(train: tfgen.data.Examples) -> Any:
     """Returns the loss that --loss names, tried on an image; None if it must first be trained."""
     if FLAGS.loss == "perceptual":
-        scoring.check_labels(train)
+        scoring.check_labels(train, ", and another --loss than perceptual")
         return None
     make = {
         "vgg16": partial(losses.vgg16_features, pixel_weight=FLAGS.pixel_weight),
@@ -219,10 +218,11 @@ def compile_glann(glann: latent.GLANN, train: tfgen.data.Examples) -> None:
     imle_examples = FLAGS.imle_subset or train.num_examples
     imle_steps = FLAGS.imle_epochs * (imle_examples // imle_batch_size(train))
     adam = keras.optimizers.Adam
+    of_latents = scheduled(FLAGS.latent_learning_rate, steps)
     decay = FLAGS.imle_weight_decay or None
     glann.compile(
-        generator_optimizer=adam(scheduled(FLAGS.learning_rate, steps), beta_1=0.5),
-        latents_optimizer=latent.RowAdam(scheduled(FLAGS.latent_learning_rate, steps), beta_1=0.5),
+        glo_generator_optimizer=adam(scheduled(FLAGS.learning_rate, steps), beta_1=0.5),
+        glo_latents_optimizer=latent.RowAdam(of_latents, beta_1=0.5),
         imle_optimizer=adam(
             scheduled(FLAGS.imle_learning_rate, imle_steps),
             beta_1=FLAGS.imle_beta_1,
@@ -295,7 +295,7 @@ def generate(
 ) -> Images:
     """Returns as many images of each kind as there are on the held-out side of the scores."""
     count = min(FLAGS.num_scored, heldout.num_examples, train.num_examples)
-    chosen = np.sort(np.random.default_rng(FLAGS.seed).permutation(train.num_examples)[:count])
+    chosen = scoring.chosen_rows(train, count)
     seeds = tfgen.core.random.row_seeds(count, FLAGS.seed)
     glo = glann.glo
     gaussian = runner.in_batches(glo.sample_rows, seeds)

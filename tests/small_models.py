@@ -6,8 +6,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfgen.core import specs
 from tfgen.latent import GLO, IMLE, RowAdam
 from tfgen.losses import SquaredError
+from tfgen.model.inversion import Inversion
 from tfgen.model.model import GenerativeModel
 from tfgen.networks import MLP
 from tfgen.training.update import Terms
@@ -28,7 +30,7 @@ def blocks(num_examples: int = 16) -> np.ndarray:
 def small_glo(num_examples: int = 16, **kwargs: Any) -> GLO:
     """Returns a GLO of 4 x 4 images, not compiled."""
     generator = MLP((4, 4, 1), (8,), output_activation="sigmoid")
-    defaults = {"latent_dim": 3, "loss": SquaredError(), "encode_steps": 5, "encode_restarts": 2}
+    defaults = {"latent_dim": 3, "loss": SquaredError(), "inversion": Inversion(5, 2)}
     return GLO(generator, num_examples, **(defaults | kwargs))
 
 
@@ -67,7 +69,7 @@ class _Center(GenerativeModel):
     Under logarithm, it is log(x) * point, which is not finite unless x > 0.
     """
 
-    groups = ("point",)
+    groups = {"point": ("point",)}
     default_optimizers = {"point": lambda: keras.optimizers.SGD(0.25)}
 
     def __init__(self, start: list[float], logarithm: bool = False, seed: int = 0) -> None:
@@ -75,7 +77,10 @@ class _Center(GenerativeModel):
         self.start = start
         self.logarithm = logarithm
         self.point = Point(start)
-        self.built = True
+
+    @property
+    def event_spec(self) -> tf.TensorSpec:
+        return specs.event_spec((len(self.start),))
 
     def objective(self, x: dict, seed: tf.Tensor, training: bool) -> Terms:
         point = self.point.value.value

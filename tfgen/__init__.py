@@ -34,17 +34,21 @@ from tfgen import (  # noqa: E402
     layers,
     losses,
     metrics,
+    model,
     networks,
     serving,
+    training,
 )
 from tfgen.core.version import __version__  # noqa: E402
+from tfgen.model.inversion import Inversion  # noqa: E402
 from tfgen.model.model import GenerativeModel  # noqa: E402
+from tfgen.model.rows import UnsupportedCapability  # noqa: E402
 from tfgen.model.saving import load_model  # noqa: E402
-from tfgen.model.verbs import UnsupportedCapability  # noqa: E402
 from tfgen.training.not_finite import NonFiniteError  # noqa: E402
 
 __all__ = [
     "GenerativeModel",
+    "Inversion",
     "NonFiniteError",
     "UnsupportedCapability",
     "__version__",
@@ -59,6 +63,8 @@ __all__ = [
     "load_model",
     "losses",
     "metrics",
+    "model",
     "networks",
     "serving",
+    "training",
 ]

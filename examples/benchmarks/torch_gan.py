@@ -1,4 +1,4 @@
-"""The GANs of benchmark_adversarial.py in eager PyTorch, as its users write them."""
+"""The GANs of adversarial.py in eager PyTorch, as its users write them."""
 
 from collections.abc import Callable
 from typing import Any

@@ -101,10 +101,6 @@ class Frames(keras.callbacks.Callback):
         self.count, self.seed = count, seed
         self.samples: dict[int, np.ndarray] = {}
 
-    def within(self, stage: str) -> "Frames":
-        """Returns itself, for models of several stages."""
-        return self
-
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if epoch % max(1, self.params["epochs"] // self.count) == 0:
             self.take()

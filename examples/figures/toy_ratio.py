@@ -81,7 +81,7 @@ def gan_ratio(seed: int) -> tuple[Figure, dict[str, Any]]:
         seed=seed,
     )
     adam = lambda: keras.optimizers.Adam(1e-3, beta_1=0.5)  # noqa: E731
-    gan.compile(generator_optimizer=adam(), discriminator_optimizer=adam())
+    gan.compile(adam())
     figure = Figure(figsize=(12, 6))
     axes = figure.subplots(2, len(SNAPSHOTS), sharex=True, sharey="row")
     numbers, done = {}, 0

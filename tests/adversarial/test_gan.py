@@ -16,6 +16,8 @@ from tfgen.losses import (
     Wasserstein,
     WeightClip,
 )
+from tfgen.model.inversion import Inversion
+from tfgen.training.averages import move_averages
 
 
 def recorded_slices(monkeypatch, gan):
@@ -113,7 +115,7 @@ def test_the_average_follows_the_generator_with_its_statistics():
     )
     gan.step.assign(10_000)  # The decay asked for is reached.
     before = values(gan.ema_generator)
-    gan.move_ema({})
+    move_averages(gan.averages, gan.ema_decay, gan.step.value)
     for a, b, c in zip(before, values(gan.generator), values(gan.ema_generator), strict=True):
         np.testing.assert_allclose(c, 0.75 * a + 0.25 * b, rtol=1e-5, atol=1e-7)
 
@@ -195,9 +197,9 @@ def test_inversion_finds_what_the_generator_made():
     found = gan.encode(x)
     assert found.distance.numpy().max() < 0.02
     np.testing.assert_allclose(gan.reconstruct(x), x, atol=0.05)
-    few = gan.invert(x, num_steps=2, num_restarts=1)
+    few = gan.encode(x, inversion=Inversion(steps=2, restarts=1))
     assert few.distance.numpy().mean() > found.distance.numpy().mean()
-    parts = gan.invert(x, batch_size=2)
+    parts = gan.encode(x, inversion=Inversion(batch_size=2))
     np.testing.assert_allclose(parts.z, found.z, rtol=1e-3, atol=1e-4)
 
 

@@ -83,11 +83,26 @@ def test_the_loss_scale_of_float16_is_kept():
         keras.config.set_dtype_policy(before)
 
 
-def test_stages():
-    everywhere, first = ResetOptimizers(RATES), ResetOptimizers(RATES, stage="glo")
-    assert everywhere.within("glo") is everywhere is everywhere.within("imle")
-    assert first.within("glo") is first
-    assert not isinstance(first.within("imle"), ResetOptimizers)
+@pytest.mark.parametrize(
+    "only, stage, resets",
+    [(None, "glo", True), (None, "imle", True), ("glo", "glo", True), ("glo", "imle", False)],
+)
+def test_stages(only, stage, resets):
+    model = compiled()
+    model.fit(blocks(), batch_size=8, epochs=1, verbose=0)
+    reset = ResetOptimizers(RATES, stage=only).within(stage, whole=model)
+    reset.set_model(model)
+    reset.on_train_begin()
+    reset.on_epoch_begin(1)
+    for optimizer in (model.generator_optimizer, model.latents_optimizer):
+        assert any(np.any(v) for v in state(optimizer)) != resets
+
+
+def test_a_group_of_another_stage_is_no_mistake():
+    reset = ResetOptimizers({"discriminator": 0.1}, stage="gan").within("glo", whole=None)
+    reset.set_model(compiled())
+    reset.on_train_begin()
+    reset.on_epoch_begin(0)
 
 
 @pytest.mark.parametrize("rate", [0.0, -1e-3, float("nan"), float("inf")])

@@ -76,7 +76,7 @@ def test_a_stage_of_images_is_drawn_itself_and_another_through_the_whole(tmp_pat
     grid = SampleGrid(tmp_path, num_samples=4)
     grid.set_model(whole)
     for stage, model in {"a": images, "b": vectors}.items():
-        part = grid.within(stage)
+        part = grid.within(stage, whole)
         part.set_model(model)
         part.on_epoch_end(0)
     for name, drawn in {"samples_a_0001.png": images, "samples_b_0001.png": whole}.items():
@@ -87,8 +87,9 @@ def test_a_stage_of_images_is_drawn_itself_and_another_through_the_whole(tmp_pat
 
 
 def test_a_stage_keeps_the_arguments(tmp_path):
-    stage = SampleGrid(tmp_path, num_samples=4, every=2, seed=3).within("a")
-    stage.set_model(small_glo())
+    whole = small_glo()
+    stage = SampleGrid(tmp_path, num_samples=4, every=2, seed=3).within("a", whole)
+    stage.set_model(whole)
     for epoch in range(4):
         stage.on_epoch_end(epoch)
     names = sorted(path.name for path in tmp_path.iterdir())

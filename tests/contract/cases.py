@@ -11,15 +11,19 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
+from tests.contract.models import affine_flow, codebook, levels_vae, token_model
 from tests.contract.noise import SameNoise
 from tests.contract.values import perceptual
 from tfgen import adversarial, distributions, implicit, latent, layers, losses, networks
+from tfgen.core import specs
 from tfgen.data.examples import Batch, Examples
-from tfgen.model.model import GenerativeModel
+from tfgen.model import GenerativeModel, Inversion, Stage, StagedModel
+from tfgen.model.groups import optimizer_name
 
 NUM_EXAMPLES = 24
-ENCODE = {"encode_steps": 5, "encode_restarts": 2}
+ENCODE = {"inversion": Inversion(5, 2)}
 BATCH_SIZE = 8
 
 
@@ -38,12 +42,10 @@ def vectors() -> np.ndarray:
     return np.stack([np.cos(angles), 1 + np.sin(angles)], axis=1).astype(np.float32)
 
 
-def _only_stage(model: GenerativeModel, x: np.ndarray) -> dict[str, tuple]:
-    return {"all": (model, x)}
-
-
-def _glann_stages(model: latent.GLANN, x: np.ndarray) -> dict[str, tuple]:
-    return {"glo": (model.glo, x), "imle": (model.imle, model.glo.codes.numpy())}
+def tokens() -> np.ndarray:
+    """Returns rising and falling runs of three tokens, int32 [24, 4]."""
+    up = np.arange(4)[None] + np.arange(NUM_EXAMPLES)[:, None]
+    return np.int32(np.where(np.arange(NUM_EXAMPLES)[:, None] % 2, up, -up) % 3)
 
 
 def _tables(model: GenerativeModel) -> list[keras.Variable]:
@@ -59,10 +61,10 @@ class ModelCase:
         create: returns a new model; `create(exact=True)` one without batch normalisation and noise,
             whose values depend on how a batch is divided among replicas.
         data: returns examples.
-        stages: the models that are trained, each on its examples: `stages(model, x)`.
         fit: arguments of `fit`.
-        falls: whether training on one batch makes the loss fall.
+        falls: whether training on one batch makes the loss fall; not where `prepare` has it done.
         labels: returns those of the examples, of a conditional model.
+        samples: whether it can sample; not without a part that some model of its class has.
         state: variables, not trained, that an update of some groups may move: statistics of a
             network that another update trains, moving averages.
         unserved: variables that only training needs, and an export leaves out; None if there are
@@ -74,10 +76,10 @@ class ModelCase:
     name: str
     create: Callable[..., GenerativeModel]
     data: Callable[[], np.ndarray]
-    stages: Callable[[GenerativeModel, np.ndarray], dict[str, tuple]] = _only_stage
     fit: dict[str, Any] = field(default_factory=lambda: {"epochs": 2})
     falls: bool = True
     labels: Callable[[], np.ndarray | None] = lambda: None
+    samples: bool = True
     state: Callable[[GenerativeModel, Sequence[str]], Sequence[keras.Variable]] = (
         lambda model, groups: ()
     )
@@ -97,9 +99,19 @@ class ModelCase:
         model = self.create(exact=exact)
         model.compile()
         if optimizers is not None:
-            for stage, _ in self.stages(model, self.data()).values():
-                stage.compile(**{f"{group}_optimizer": optimizers(group) for group in stage.groups})
+            model.compile(
+                **{
+                    ("" if name == "all" else f"{name}_") + optimizer_name(group): optimizers(group)
+                    for name, stage in self.stages(model).items()
+                    for group in stage.model.groups
+                }
+            )
         return model
+
+    def stages(self, model: GenerativeModel) -> dict[str, Stage]:
+        """Returns the stages of training by name; a model without stages is one itself."""
+        stages = model.stages() if isinstance(model, StagedModel) else [Stage("all", model)]
+        return {stage.name: stage for stage in stages}
 
     def train(self, model: GenerativeModel, **kwargs: Any) -> GenerativeModel:
         """Fits a model to the case's data for a few epochs, and returns it."""
@@ -109,11 +121,13 @@ class ModelCase:
 
     def batches(self, model: GenerativeModel) -> Iterator[tuple[str, GenerativeModel, Batch]]:
         """Yields each stage's name, its model readied for an epoch, and a batch of that epoch."""
-        for name, (stage, x) in self.stages(model, self.data()).items():
-            examples = Examples(x, self.labels(), batch_size=BATCH_SIZE, seed=stage.seed)
-            examples = stage.training_data(examples)
-            stage.begin_epoch(0, examples)
-            yield name, stage, next(iter(examples.dataset()))
+        for stage in self.stages(model).values():
+            x, trained = stage.data(self.data()), stage.model
+            examples = Examples(x, self.labels(), batch_size=BATCH_SIZE, seed=trained.seed)
+            examples = trained.training_data(examples)
+            trained.prepare_once(examples)
+            trained.begin_epoch(0, examples)
+            yield stage.name, trained, next(iter(examples.dataset()))
 
 
 def named(name: str) -> ModelCase:
@@ -123,22 +137,42 @@ def named(name: str) -> ModelCase:
 
 def condition(model: GenerativeModel, num_rows: int) -> dict[str, np.ndarray]:
     """Returns what a conditional model's verbs take beside their rows, by the name of the input."""
-    spec = model.condition_spec
-    return {} if spec is None else {spec.name: np.arange(num_rows) % model.num_classes}
+    return {
+        name: np.arange(num_rows) % spec.num_values for name, spec in model.condition_specs.items()
+    }
+
+
+def rows(spec: tf.TensorSpec, num_rows: int, seed: int = 2) -> np.ndarray:
+    """Returns rows that agree with a specification and differ from each other."""
+    rng, shape = np.random.default_rng(seed), (num_rows, *spec.shape)
+    low, high = specs.bounds(spec) or (-1.0, 1.0)
+    if spec.dtype.is_integer:
+        return rng.integers(low, high + 1, shape).astype(spec.dtype.as_numpy_dtype)
+    return rng.uniform(low, high, shape).astype(np.float32)
+
+
+def latents(model: GenerativeModel, num_rows: int, seed: int = 1) -> Any:
+    """Returns latents of a model, a nest like its `latent_spec`; None of one without latents."""
+    if model.latent_spec is None:
+        return None
+    return keras.tree.map_structure(lambda spec: rows(spec, num_rows, seed), model.latent_spec)
 
 
 def training_state(case: ModelCase, model: GenerativeModel) -> dict[str, np.ndarray]:
-    """Returns all that training depends on, of all stages.
+    """Returns the values of all that training depends on, of all stages."""
+    return {name: v.numpy() for name, v in state_variables(case, model).items()}
+
+
+def state_variables(case: ModelCase, model: GenerativeModel) -> dict[str, keras.Variable]:
+    """Returns the variables that training depends on, of all stages.
 
     Names are the same for every model of a case: Keras counts the layers that it names itself, and
     names the variables of optimizers by the layers around them as it made them.
     """
     return {
-        f"{name}/{i}/{'_'.join(re.sub(r'_[0-9]+', '', variable.name).split('_')[-2:])}": (
-            variable.numpy()
-        )
-        for name, (stage, _) in case.stages(model, case.data()).items()
-        for i, variable in enumerate(stage.training_state)
+        f"{name}/{i}/{'_'.join(re.sub(r'_[0-9]+', '', variable.name).split('_')[-2:])}": variable
+        for name, stage in case.stages(model).items()
+        for i, variable in enumerate(stage.model.training_state)
     }
 
 
@@ -161,8 +195,7 @@ def _glo_sphere(exact: bool = False) -> latent.GLO:
         loss=losses.SquaredError(),
         space=latent.Sphere(2.0),
         prior=distributions.Gaussian(4, jitter=1e-5),
-        encode_steps=5,
-        encode_restarts=2,
+        **ENCODE,
         seed=5,
     )
 
@@ -178,8 +211,7 @@ def _glo_ball(exact: bool = False) -> latent.GLO:
         initial_std=0.5,
         initial_codes=latent.initial_codes.PrincipalComponents(0.25, seed=1),
         latent_noise=0.0 if exact else 0.05,
-        encode_steps=4,
-        encode_restarts=3,
+        inversion=Inversion(4, 3),
     )
 
 
@@ -192,8 +224,7 @@ def _glo_perceptual(exact: bool = False) -> latent.GLO:
         num_examples=NUM_EXAMPLES,
         latent_dim=4,
         loss=perceptual(),
-        encode_steps=3,
-        encode_restarts=1,
+        inversion=Inversion(3, 1, losses.SquaredError()),
     )
 
 
@@ -251,7 +282,7 @@ def _gan_critic(exact: bool = False) -> adversarial.GAN:
     random = (losses.GradientPenalty(2.0), losses.Lazy(losses.DRAGAN(), every=2))
     return adversarial.GAN(
         _image_net(batch_norm=not exact),
-        networks.InfoGANDiscriminator(16, (4, 8)),
+        networks.MLP((1,), (16,), activation="leaky_relu"),
         losses.Wasserstein(),
         [losses.R1(0.5), losses.Orthogonal(1e-3), *(() if exact else random)],
         prior=SameNoise(3) if exact else distributions.Uniform(3, -2.0, 2.0),
@@ -266,7 +297,7 @@ def _gan_conditional(exact: bool = False) -> adversarial.GAN:
     return adversarial.GAN(
         networks.ConditionalGenerator(_image_net(batch_norm=not exact), 3, embedding_dim=2),
         networks.ProjectionDiscriminator(
-            networks.InfoGANDiscriminator(16, (4, 8), spectral_norm=True), 3, spectral_norm=True
+            networks.MLP((1,), (16,), spectral_norm=True), 3, spectral_norm=True
         ),
         losses.Hinge(),
         prior=_noise(4, exact),
@@ -343,14 +374,42 @@ def _ratio(exact: bool = False) -> implicit.RatioEstimator:
     return implicit.RatioEstimator(classifier, base, num_proposals=7, seed=6)
 
 
+def _levels(exact: bool = False) -> levels_vae.LevelsVAE:
+    return levels_vae.LevelsVAE(std=0.5, noise=0.0 if exact else 1.0, ema_decay=0.9, seed=2)
+
+
+def _flow(exact: bool = False) -> affine_flow.AffineFlow:
+    return affine_flow.AffineFlow(2, seed=1)
+
+
+def _tokens(exact: bool = False) -> token_model.TokenModel:
+    return token_model.TokenModel(4, 3, num_classes=2, seed=3)
+
+
+def _codebook(exact: bool = False) -> codebook.Codebook:
+    return codebook.Codebook(6, token_model.TokenModel(4, 6), seed=4)
+
+
+def _codebook_alone(exact: bool = False) -> codebook.Codebook:
+    """One that cannot sample, though its class can."""
+    return codebook.Codebook(5, decay=0.5)
+
+
+def _parities() -> np.ndarray:
+    return np.arange(NUM_EXAMPLES) % 2
+
+
+def _code_state(model: GenerativeModel, groups: Sequence[str]) -> list[keras.Variable]:
+    return [model.counts, model.sums] if isinstance(model, codebook.Codebook) else []
+
+
 def _labels() -> np.ndarray:
     return np.arange(NUM_EXAMPLES) % 3
 
 
 def _not_trained(model: GenerativeModel, groups: Sequence[str]) -> list[keras.Variable]:
-    """Returns the statistics of both networks and, for the generator's update, what follows it."""
-    following = [w for average, _ in model.averages if average for w in average.weights]
-    following += [model.balance] if isinstance(model, adversarial.BEGAN) else []
+    """Returns the statistics of both networks and, for the generator's update, the balance."""
+    following = [model.balance] if isinstance(model, adversarial.BEGAN) else []
     ids = () if "generator" in groups else {id(variable) for variable in following}
     return [v for v in model.non_trainable_variables if id(v) not in ids]
 
@@ -359,11 +418,17 @@ def _discriminator(model: GenerativeModel) -> list[keras.Variable]:
     return model.discriminator.trainable_variables
 
 
+def _trained_decoder(model: GenerativeModel) -> list[keras.Variable]:
+    return model.decoder.trainable_variables
+
+
 def _last_bias(model: GenerativeModel) -> list[keras.Variable]:
     return [variable for variable in _discriminator(model) if variable.shape == (1,)]
 
 
 _adversarial = partial(ModelCase, falls=False, state=_not_trained, unserved=_discriminator)
+
+_codebooks = partial(ModelCase, data=images, state=_code_state, unserved=None)
 
 MODELS = (
     ModelCase("glo_sphere", _glo_sphere, images),
@@ -371,13 +436,7 @@ MODELS = (
     ModelCase("glo_perceptual", _glo_perceptual, images),
     ModelCase("imle_vectors", _imle_vectors, vectors),
     ModelCase("imle_pixels", _imle_pixels, images, fit={"epochs": 3}),
-    ModelCase(
-        "glann",
-        _glann,
-        images,
-        _glann_stages,
-        fit={"epochs": 2, "imle_epochs": 3, "imle_batch_size": BATCH_SIZE},
-    ),
+    ModelCase("glann", _glann, images, fit={"epochs": {"glo": 2, "imle": 3}}),
     _adversarial("gan", _gan, images),
     _adversarial("gan_critic", _gan_critic, images, idle=_last_bias),
     _adversarial("gan_conditional", _gan_conditional, images, labels=_labels, idle=_last_bias),
@@ -388,7 +447,15 @@ MODELS = (
     ModelCase("moments", _moments, images, unserved=None),
     ModelCase("mmd", _mmd, vectors, unserved=None),
     ModelCase("ratio", _ratio, vectors, unserved=None),
+    ModelCase("levels_vae", _levels, images, unserved=_trained_decoder),
+    ModelCase("affine_flow", _flow, vectors, falls=False, unserved=None),
+    ModelCase("tokens", _tokens, tokens, labels=_parities, unserved=None),
+    _codebooks("codebook", _codebook),
+    _codebooks("codebook_alone", _codebook_alone, samples=False),
 )
+
+
+SAMPLERS = tuple(case for case in MODELS if case.samples)
 
 
 def by_name(cases: Sequence[Any]) -> dict[str, Any]:

@@ -340,12 +340,14 @@ def replicas(tmp_path_factory):
     return pickle.loads(path.read_bytes())
 
 
+@pytest.mark.ci
 def test_mean_over_replicas_that_hold_different_numbers_of_rows(replicas):
     alone, mirrored = replicas["means"]
     np.testing.assert_allclose(mirrored["value"], [alone["value"][0]] * 2, rtol=1e-6)
     np.testing.assert_allclose(mirrored["gradient"], alone["gradient"], rtol=1e-6)
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("case", **by_name(RELATIVISTIC))
 def test_relativistic_losses_on_two_replicas_are_those_of_the_joint_batch(replicas, case):
     alone, mirrored = replicas["losses"][case.name]
@@ -359,6 +361,7 @@ def test_relativistic_losses_on_two_replicas_are_those_of_the_joint_batch(replic
         assert not np.allclose(separate, alone["D"]["value"], rtol=1e-2)
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("case", **by_name(PENALTIES))
 @pytest.mark.parametrize("critic", ["plain", "normalized"])
 def test_lazy_penalties_on_two_replicas_are_those_of_the_joint_batch(replicas, case, critic):

@@ -2,28 +2,30 @@
 
 from collections.abc import Iterable
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import tfgen
 from tests.contract import cases
-from tfgen.core import random
-from tfgen.model.verbs import CAPABILITIES, UnsupportedCapability
+from tfgen.model.rows import VERBS, UnsupportedCapability
 
 
-def labels(model, num_rows: int) -> list:
-    return list(cases.condition(model, num_rows).values())
+def condition(model, num_rows: int) -> dict | None:
+    return cases.condition(model, num_rows) or None
 
 
 CALLS = {
-    "sample_rows": lambda model, x, z: model.sample(len(x), seed=0),
-    "log_prob": lambda model, x, z: model.log_prob(x),
-    "log_prob_bound": lambda model, x, z: model.log_prob_bound(x, seed=0),
-    "encode": lambda model, x, z: model.encode(x, *labels(model, 3)),
-    "decode": lambda model, x, z: model.decode(z, *labels(model, 3)),
-    "reconstruct": lambda model, x, z: model.reconstruct(x, *labels(model, 3)),
-    "complete": lambda model, x, z: model.complete(x, tf.ones_like(x), seed=0),
+    "sample": lambda model, x, z: model.sample(len(x), seed=0),
+    "log_prob": lambda model, x, z: model.log_prob(x, condition(model, 3)),
+    "log_prob_bound": lambda model, x, z: model.log_prob_bound(x, 2, 0, condition(model, 3)),
+    "encode": lambda model, x, z: model.encode(x, condition(model, 3)),
+    "decode": lambda model, x, z: model.decode(z, condition(model, 3)),
+    "reconstruct": lambda model, x, z: model.reconstruct(x, condition(model, 3)),
+    "complete": lambda model, x, z: model.complete(x, np.ones_like(x), 0, condition(model, 3)),
+    "translate": lambda model, x, z: model.translate(x, condition(model, 3)),
+    "classify": lambda model, x, z: model.classify(x, condition(model, 3)),
 }
 
 
@@ -44,14 +46,13 @@ def able(models: Iterable, capability: str) -> set[str]:
 
 
 def test_every_capability_is_called_here():
-    assert set(CALLS) == set(CAPABILITIES)
+    assert set(CALLS) == set(VERBS)
 
 
 @pytest.mark.parametrize("name", CALLS)
 def test_capabilities(models, case, name):
     model = models[case]
-    x = tf.fill([3, *model.event_shape], 0.5)
-    z = random.normal(random.row_seeds(3, 0), (getattr(model, "latent_dim", 1),))
+    x, z = cases.rows(model.event_spec, 3), cases.latents(model, 3)
     if name in model.capabilities():
         results = tf.nest.flatten(CALLS[name](model, x, z))
         assert all(len(result) == 3 and np.isfinite(result).all() for result in results)
@@ -59,12 +60,12 @@ def test_capabilities(models, case, name):
     with pytest.raises(UnsupportedCapability) as raised:
         CALLS[name](model, x, z)
     message = str(raised.value)
-    verb = "sample" if name == "sample_rows" else name
-    assert message.startswith(f"{type(model).__name__} has no {verb} (")
-    named = message.partition(f"models with {verb}: ")[2]
-    assert able(models.values(), name) <= set(named.split(", "))
-    assert type(model).__name__ not in named.split(", ")
-    can = {kind.__name__ for kind in model_classes() if name in kind.capabilities()}
+    assert message.startswith(f"{type(model).__name__} has no {name} (")
+    named = message.partition(f"models with {name}: ")[2]
+    own = {type(model).__name__}
+    assert able(models.values(), name) - own <= set(named.split(", "))
+    assert own.isdisjoint(named.split(", "))
+    can = {kind.__name__ for kind in model_classes() if kind.writes(name)} - own
     assert set(named.split(", ")) <= (can or {"none yet"})
 
 
@@ -79,9 +80,16 @@ def test_a_base_alone_can_do_nothing():
     class Bare(tfgen.GenerativeModel):
         pass
 
-    assert Bare.capabilities() == frozenset()
+    assert Bare().capabilities() == frozenset()
     with pytest.raises(UnsupportedCapability, match=r"^Bare has no sample \(.*GLANN, GLO, IMLE"):
         Bare().sample(2, seed=0)
+
+
+def test_an_instance_without_a_part_lacks_what_its_class_has(models):
+    assert "sample" in models["codebook"].capabilities()
+    assert "sample" not in models["codebook_alone"].capabilities()
+    with pytest.raises(UnsupportedCapability, match="no sample .it was given no prior"):
+        models["codebook_alone"].sample(2, seed=0)
 
 
 def test_latents_can_be_walked(models, case):
@@ -90,13 +98,18 @@ def test_latents_can_be_walked(models, case):
         with pytest.raises(UnsupportedCapability, match="has no decode"):
             model.interpolate(tf.zeros([1, 2]), tf.ones([1, 2]))
         return
-    z = random.normal(random.row_seeds(3, 0), (model.latent_dim,))
-    given = labels(model, 1)
-    condition = given[0] if given else None
-    path = model.interpolate(z[:1], z[1:2], num_points=5, condition=condition)
+    a, b, c = (cases.latents(model, 1, seed) for seed in range(3))
+    given = condition(model, 1)
+    if any(spec.dtype.is_integer for spec in keras.tree.flatten(model.latent_spec)):
+        with pytest.raises(TypeError, match="Expected latents of floats"):
+            model.interpolate(a, b)
+        with pytest.raises(TypeError, match="Expected latents of floats"):
+            model.latent_arithmetic(a, b, c)
+        return
+    path = model.interpolate(a, b, num_points=5, condition=given)
     assert path.shape == (1, 5, *model.event_shape)
-    np.testing.assert_allclose(path[0, 0], model.decode(z[:1], *given)[0], rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(path[0, -1], model.decode(z[1:2], *given)[0], rtol=1e-5, atol=1e-6)
-    analogy = model.latent_arithmetic(z[:1], z[1:2], z[2:], condition)
-    decoded = model.decode(z[:1] - z[1:2] + z[2:], *given)
+    np.testing.assert_allclose(path[0, 0], model.decode(a, given)[0], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(path[0, -1], model.decode(b, given)[0], rtol=1e-5, atol=1e-6)
+    analogy = model.latent_arithmetic(a, b, c, given)
+    decoded = model.decode(keras.tree.map_structure(lambda a, b, c: a - b + c, a, b, c), given)
     np.testing.assert_allclose(analogy, decoded, rtol=1e-5, atol=1e-6)

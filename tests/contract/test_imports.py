@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import keras
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "tfgen"
@@ -31,9 +32,16 @@ BELOW = {
     for height, floor in enumerate(FLOORS)
     for package in floor
 }
+BELOW["layers"] |= {"training"}  # The one file that touches private names of Keras.
 BELOW["bijectors"] |= {"layers", "distributions"}
 """What each package may import, beside itself."""
 
+PRIVATE = {
+    name
+    for kind in (keras.Model, keras.layers.Layer, keras.optimizers.Optimizer)
+    for name in {*dir(kind), "_tracker", "_learning_rate", "_layers"}
+    if name.startswith("_") and not name.startswith("__")
+}
 NEVER = ("tf_keras", "tensorflow_probability.layers", "tensorflow_addons")
 IN_FUNCTIONS = (
     "tensorflow_probability",
@@ -126,7 +134,18 @@ def assertions(path: str, text: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("check", [upward, heavy, forbidden, assertions])
+def private(path: str, text: str) -> list[str]:
+    """Returns the names that Keras keeps private and a module uses, but for the one that may."""
+    if path == "training/keras_compat.py":
+        return []
+    return [
+        f"{path}:{node.lineno}: {node.attr}"
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Attribute) and node.attr in PRIVATE
+    ]
+
+
+@pytest.mark.parametrize("check", [upward, heavy, forbidden, assertions, private])
 def test_library(check):
     found = sources()
     assert len(found) > 20
@@ -164,6 +183,8 @@ def test_every_package_has_a_place():
         (forbidden, "losses/mmd.py", "from tensorflow_probability import layers"),
         (forbidden, "losses/mmd.py", "def f(tfp):\n    return tfp.layers.DenseFlipout(3)"),
         (assertions, "losses/mmd.py", "def f(x):\n    assert x"),
+        (private, "losses/mmd.py", "def f(layer):\n    return layer._flatten_layers()"),
+        (private, "training/update.py", "def f(optimizer):\n    return optimizer._learning_rate"),
     ],
 )
 def test_checks_find_what_is_wrong(check, path, text):

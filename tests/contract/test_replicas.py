@@ -1,6 +1,8 @@
 """Training on two replicas is training on one with the joint batch."""
 
 import pickle
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,12 +10,23 @@ import pytest
 from tests.contract import cases, processes
 
 
+def from_worker(part: str, folder: Path) -> dict[str, Any]:
+    """Returns what `workers/replicas.py` writes; devices must be made before TensorFlow starts."""
+    path = folder / f"{part}.pickle"
+    processes.run("-m", "tests.contract.workers.replicas", part, path)
+    return pickle.loads(path.read_bytes())
+
+
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    """What `workers/replicas.py` writes; devices must be made before TensorFlow starts."""
-    path = tmp_path_factory.mktemp("replicas") / "results.pickle"
-    processes.run("-m", "tests.contract.workers.replicas", path)
-    return pickle.loads(path.read_bytes())
+    """What came of single steps."""
+    return from_worker("steps", tmp_path_factory.mktemp("replicas"))
+
+
+@pytest.fixture(scope="module")
+def fits(tmp_path_factory):
+    """What came of `fit`."""
+    return from_worker("fits", tmp_path_factory.mktemp("replicas"))
 
 
 def assert_close(a: dict[str, np.ndarray], b: dict[str, np.ndarray], **tolerance: float) -> None:
@@ -45,18 +58,20 @@ def test_the_step_is_not_that_of_one_replica_alone(results, case):
     assert max(moves) > 1e-3
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("case", **cases.by_name(cases.MODELS))
-def test_fit_trains_and_replicas_stay_equal(results, case):
-    fitted = results["fits"][case.name]
+def test_fit_trains_and_replicas_stay_equal(fits, case):
+    fitted = fits["fits"][case.name]
     history = fitted["history"]
     assert history and all(np.isfinite(values).all() for values in history.values())
     assert np.isfinite(fitted["samples"]).all()
     assert fitted["spread"] == 0
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("case", **cases.by_name(cases.MODELS))
-def test_replicas_draw_different_noise(results, case):
-    stages = results["seeds"][case.name]
+def test_replicas_draw_different_noise(fits, case):
+    stages = fits["seeds"][case.name]
     assert stages
     for stage in stages:
         assert len(stage["given"]) == len(stage["noise"]) == 2

@@ -9,16 +9,32 @@ import pytest
 
 from tests.contract import processes
 
+pytestmark = pytest.mark.ci
+
 WORKER = ("-m", "tests.contract.workers.train")
-# GLANN: the third of four epochs of three batches; the fourth of five of two batches, which is
-# the second of a round of two, so that the assignment is an old one.
+# By case: after how many batches of which stage. GLANN: the third of four epochs of three batches;
+# the fourth of five of two batches, which is the second of a round of two, so that the assignment
+# is an old one.
 KILLS = {
     "glann": (("glo", 8), ("imle", 7)),
     "gan_conditional": (("all", 2), ("all", 5)),
     "began": (("all", 5),),
     "bigan": (("all", 5),),
+    "levels_vae": (("all", 5),),
+    "affine_flow": (("all", 7),),
+    "tokens": (("all", 4),),
+    "codebook": (("codes", 5), ("prior", 4)),
 }
-SHEETS = {"glann": 4 + 5, "gan_conditional": 4, "began": 2, "bigan": 2}
+SHEETS = {
+    "glann": 4 + 5,
+    "gan_conditional": 4,
+    "began": 2,
+    "bigan": 2,
+    "levels_vae": 2,
+    "affine_flow": 0,
+    "tokens": 0,
+    "codebook": 3 + 3,
+}
 
 
 @pytest.fixture(scope="module", params=KILLS)
@@ -28,20 +44,28 @@ def name(request):
 
 
 @pytest.fixture(scope="module")
-def runs(name, tmp_path_factory):
-    """What an uninterrupted run and one that was killed ended with."""
+def folders(tmp_path_factory):
+    """Where an uninterrupted process and several that were killed wrote what they ended with."""
     folder = tmp_path_factory.mktemp("resume")
-    killed = (*WORKER, name, folder / "killed", folder / "killed.pickle")
-    with processes.start(*WORKER, name, folder / "whole", folder / "whole.pickle") as whole:
-        for stage, batches in KILLS[name]:
-            processes.run(*killed, stage, str(batches), status=-signal.SIGKILL)
-            assert not (folder / "killed.pickle").exists()
-        processes.run(*killed)
-        processes.finish(whole)
+    whole, killed = folder / "whole", folder / "killed"
+    with processes.start(*WORKER, whole) as process:
+        for case, kills in KILLS.items():
+            for stage, batches in kills:
+                kill = (case, stage, str(batches))
+                processes.run(*WORKER, killed, *kill, status=-signal.SIGKILL)
+                assert not (killed / f"{case}.pickle").exists()
+        processes.run(*WORKER, killed)
+        processes.finish(process)
+    return whole, killed
+
+
+@pytest.fixture(scope="module")
+def runs(name, folders):
+    """What both ended with, for a case."""
     return [
-        pickle.loads((folder / f"{run}.pickle").read_bytes())
-        | {"sheets": {path.name: path.read_bytes() for path in folder.glob(f"{run}_sheets/*")}}
-        for run in ("whole", "killed")
+        pickle.loads((folder / f"{name}.pickle").read_bytes())
+        | {"sheets": {p.name: p.read_bytes() for p in folder.glob(f"{name}_sheets/*")}}
+        for folder in folders
     ]
 
 
@@ -78,6 +102,10 @@ PARTS = {
     "gan_conditional": {"step": 1, "iteration": 2, "momentum": 2, "moving_mean": 2 * 3, "/u$": 1},
     "began": {"step": 1, "balance": 1, "iteration": 2, "momentum": 2, "moving_mean": 2 * 3},
     "bigan": {"step": 1, "iteration": 3, "momentum": 3, "moving_mean": 2 * 3 + 2 * 2},
+    "levels_vae": {"step": 1, "prepared": 1, "iteration": 1, "momentum": 8, "kernel": 4 + 2},
+    "affine_flow": {"step": 1, "prepared": 1, "iteration": 1, "scale": 3, "shift": 3},
+    "tokens": {"step": 1, "prepared": 1, "iteration": 1, "places": 3},
+    "codebook": {"codes/.*step": 1, "prior/.*step": 1, "iteration": 2, "counts": 1, "sums": 1},
 }
 
 

@@ -4,6 +4,7 @@ import json
 import pickle
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,45 +14,71 @@ from tests.contract import cases, processes
 from tests.contract.warmup_protocol import read_requests
 from tfgen import serving
 from tfgen.core import random
+from tfgen.core.specs import by_name, like_nest
+from tfgen.model.inversion import Encoding, latents
+from tfgen.model.rows import VERBS
 
 BATCHES = (1, 7)
 SEED = 11
+NUM_IMPORTANCE = 3
 
 
-def noun(model) -> str:
-    return "images" if len(model.event_shape) == 3 else "examples"
+def served_name(kind: str, model) -> str:
+    """Returns what an input or output of a verb is called."""
+    return model.event_spec.name if kind == "x" else kind
+
+
+def inputs_of(model, verb: str, batch: int) -> dict[str, np.ndarray]:
+    """Returns rows of each input of a verb's signature."""
+    inputs = {}
+    for kind in VERBS[verb].takes:
+        if kind == "z":
+            inputs |= by_name(cases.latents(model, batch), "z")
+        elif kind == "seed":
+            inputs["seed"] = SEED + np.arange(batch, dtype=np.int64) * 2**32
+        elif kind == "x":
+            inputs[model.event_spec.name] = cases.rows(model.event_spec, batch)
+        elif kind == "mask":
+            inputs["mask"] = np.float32(
+                np.arange(batch)[:, None] > np.arange(model.mask_spec.shape[0])
+            )
+        elif model.has_temperature:
+            inputs["temperature"] = np.linspace(0.5, 1.5, batch, dtype=np.float32)
+    return inputs | cases.condition(model, batch)
 
 
 def requests_to(model, batch: int) -> list[tuple[str, dict[str, np.ndarray]]]:
     """Returns a request of `batch` rows to each signature that the model's capabilities ask for."""
-    rng = np.random.default_rng(batch)
-    condition = cases.condition(model, batch)
-    seeds = {"seed": SEED + np.arange(batch, dtype=np.int64) * 2**32, **condition}
-    asked = [("sample", seeds), ("serving_default", seeds)]
-    if noun(model) == "images":
-        asked.append(("sample_png", seeds))
-    if "decode" in model.capabilities():
-        z = rng.normal(size=(batch, model.latent_dim))
-        asked.append(("decode", {"z": z.astype(np.float32), **condition}))
-    for name in ("encode", "reconstruct", "log_prob"):
-        if name in model.capabilities():
-            x = rng.uniform(size=(batch, *model.event_shape))
-            asked.append((name, {noun(model): x.astype(np.float32), **condition}))
+    able = [verb for verb in VERBS if verb in model.capabilities()]
+    asked = [(verb, inputs_of(model, verb, batch)) for verb in able]
+    asked.append(("serving_default", asked[0][1]))
+    if model.event_spec.name == "images" and "sample" in able:
+        asked.append(("sample_png", asked[0][1]))
     return asked
 
 
 def answer(model, signature: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Returns what a request gives in process."""
-    condition = [inputs[name] for name in inputs if name == "label"]
-    (value,) = (inputs[name] for name in inputs if name != "label")
-    if signature in ("sample", "serving_default", "sample_png"):
-        samples = model.sample_rows(random.row_seeds_from_int64(value), *condition)
-        return {"pixels" if signature == "sample_png" else noun(model): samples.numpy()}
-    result = getattr(model, signature)(tf.constant(value), *condition)
-    if signature == "encode":
-        named = result._asdict() if hasattr(result, "_asdict") else {"z": result}
-        return {name: tensor.numpy() for name, tensor in named.items()}
-    name = "log_prob" if signature == "log_prob" else noun(model)
+    """Returns what a request gives in process, through the public verb."""
+    first = next(verb for verb in VERBS if verb in model.capabilities())
+    verb = {"serving_default": first, "sample_png": "sample"}.get(signature, signature)
+    given = {name: inputs[name] for name in model.condition_specs} or None
+    seeds = random.row_seeds_from_int64(inputs["seed"]) if "seed" in inputs else None
+    x, temperature = inputs.get(model.event_spec.name), inputs.get("temperature")
+    latent = keras.tree.flatten([inputs[name] for name in sorted(inputs) if name[0] == "z"])
+    result = {
+        "sample": lambda: model.sample(len(seeds), seeds, given, temperature),
+        "decode": lambda: model.decode(like_nest(model.latent_spec, latent), given),
+        "encode": lambda: model.encode(x, given),
+        "reconstruct": lambda: model.reconstruct(x, given),
+        "log_prob": lambda: model.log_prob(x, given),
+        "log_prob_bound": lambda: model.log_prob_bound(x, NUM_IMPORTANCE, seeds, given),
+        "complete": lambda: model.complete(x, inputs["mask"], seeds, given, temperature),
+    }[verb]()
+    if verb == "encode":
+        named = by_name(latents(result), "z")
+        named |= {"distance": result.distance} if isinstance(result, Encoding) else {}
+        return {name: np.asarray(value) for name, value in named.items()}
+    name = "pixels" if signature == "sample_png" else served_name(VERBS[verb].gives, model)
     return {name: result.numpy()}
 
 
@@ -70,7 +97,9 @@ def served(trained, tmp_path_factory):
     asked = {}
     for case in cases.MODELS:
         model = trained(case)
-        version = serving.export(model, folder / case.name, {"fid": 12.5})
+        version = serving.export(
+            model, folder / case.name, {"fid": 12.5}, num_importance=NUM_IMPORTANCE
+        )
         requests = [request for batch in BATCHES for request in requests_to(model, batch)]
         warmup = read_requests(version / "assets.extra" / "tf_serving_warmup_requests")
         requests += [(request.signature, request.inputs) for request in warmup]
@@ -100,21 +129,23 @@ def test_outputs_equal_those_in_process(served, trained, case):
             )
 
 
-@pytest.mark.parametrize("case", **cases.by_name(cases.MODELS))
+@pytest.mark.parametrize("case", **cases.by_name(cases.SAMPLERS))
 def test_a_served_seed_is_a_row_of_a_sample(served, trained, case):
     _, requests, _, responses = served[case.name]
     model = trained(case)
-    condition = cases.condition(model, max(BATCHES)).values()
-    samples = model.sample(max(BATCHES), SEED, *condition).numpy()
+    given = cases.condition(model, max(BATCHES)) or None
     found = [
         response
         for (name, inputs), response in zip(requests, responses, strict=True)
         if name == "sample" and inputs["seed"][0] == SEED
     ]
+    temperature = None if not model.has_temperature else np.linspace(0.5, 1.5, max(BATCHES))
+    samples = model.sample(max(BATCHES), SEED, given, temperature).numpy()
     assert len(found) == len(BATCHES)
     for response in found:
         (images,) = response.values()
-        np.testing.assert_allclose(images, samples[: len(images)], rtol=1e-5, atol=1e-5)
+        if len(images) == max(BATCHES) or temperature is None:
+            np.testing.assert_allclose(images, samples[: len(images)], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("case", **cases.by_name(cases.MODELS))
@@ -127,12 +158,15 @@ def test_signatures_are_those_of_the_capabilities_and_take_batches(served, train
 
 
 @pytest.mark.parametrize("case", **cases.by_name(cases.MODELS))
-def test_warm_up_calls_each_signature_with_one_row(served, case):
+def test_warm_up_calls_each_quick_signature_with_one_row(served, trained, case):
     path, _, signatures, _ = served[case.name]
+    slow = trained(case).slow_verbs | (
+        {"sample_png"} & {f"{v}_png" for v in trained(case).slow_verbs}
+    )
     requests = read_requests(path / "assets.extra" / "tf_serving_warmup_requests")
     called = [request.signature for request in requests]
-    assert sorted(called) == sorted(set(signatures) - {"serving_default"})
-    assert {request.model for request in requests} == {"default"}
+    assert sorted(called) == sorted(set(signatures) - {"serving_default"} - slow)
+    assert {request.model for request in requests} <= {"default"}
     for request in requests:
         assert {name: value.shape[0] for name, value in request.inputs.items()} == dict.fromkeys(
             signatures[request.signature][0], 1
@@ -148,7 +182,8 @@ def test_model_card(served, trained, case):
     assert card["name"] == model.name
     assert set(card["capabilities"]) == model.capabilities()
     assert card["event_shape"] == list(model.event_shape)
-    assert card["range"] == ([0.0, 1.0] if noun(model) == "images" else None)
+    ranges = {"images": [0.0, 1.0], "points": None, "tokens": [0, 2]}
+    assert card["range"] == ranges[model.event_spec.name]
     assert "2**32" in card["seed_contract"]
     assert card["training_steps"] > 0
     assert card["training_metrics"] == {"fid": 12.5}
@@ -161,7 +196,8 @@ def test_model_card(served, trained, case):
             for key, spec in inputs.items()
         }
         assert shapes == signatures[name][0]
-    assert card["signatures"]["sample"]["seed"]["dtype"] == "int64"
+    if case.samples:
+        assert card["signatures"]["sample"]["seed"]["dtype"] == "int64"
 
 
 @pytest.mark.parametrize("case", **cases.by_name([c for c in cases.MODELS if c.unserved]))
@@ -174,3 +210,41 @@ def test_only_what_is_served_is_written(served, trained, case):
     assert unserved
     for variable in unserved:
         assert variable.numpy().tobytes() not in written, variable.path
+
+
+BAD_ROWS = {
+    "label": ("gan_conditional", "sample", "label", lambda value: value + 3),
+    "negative label": ("tokens", "log_prob", "label", lambda value: value - 2),
+    "NaN in images": ("bigan", "encode", "images", lambda value: value * np.nan),
+    "images above one": ("levels_vae", "log_prob_bound", "images", lambda value: value + 1),
+    "infinite latents": ("gan", "decode", "z", lambda value: value + np.inf),
+    "NaN in one level": ("levels_vae", "decode", "z_1", lambda value: value * np.nan),
+    "points": ("affine_flow", "log_prob", "points", lambda value: value * np.inf),
+    "tokens": ("tokens", "log_prob", "tokens", lambda value: value + 3),
+    "temperature": ("affine_flow", "sample", "temperature", lambda value: value * 0),
+    "NaN temperature": ("tokens", "complete", "temperature", lambda value: value * np.nan),
+    "NaN mask": ("tokens", "complete", "mask", lambda value: value * np.nan),
+    "codes": ("codebook", "decode", "z", lambda value: value + 6),
+}
+
+
+@pytest.mark.parametrize("bad", BAD_ROWS.values(), ids=BAD_ROWS)
+def test_a_bad_row_is_refused_by_name(served, trained, bad):
+    """With an error that the server sends back, never with garbage."""
+    name, signature, wrong, spoil = bad
+    path, *_ = served[name]
+    inputs = inputs_of(trained(cases.named(name)), signature, 2)
+    with serving.SessionLoader(path) as session:
+        assert session(signature, **inputs)
+        value = spoil(inputs[wrong].astype(inputs[wrong].dtype, copy=True))
+        value[:1] = inputs[wrong][:1]  # The first row is right.
+        with pytest.raises(tf.errors.InvalidArgumentError, match=f"Expected `{wrong}`"):
+            session(signature, **(inputs | {wrong: value.astype(inputs[wrong].dtype)}))
+
+
+def test_a_mask_of_another_shape_is_refused(served, trained):
+    path, *_ = served["tokens"]
+    inputs = inputs_of(trained(cases.named("tokens")), "complete", 2)
+    with serving.SessionLoader(path) as session:
+        with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match="mask"):
+            session("complete", **(inputs | {"mask": inputs["mask"][:, :3]}))

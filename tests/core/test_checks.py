@@ -1,7 +1,9 @@
 """Argument checks: what passes, and what the errors say."""
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tfgen.core import checks
 
@@ -51,3 +53,15 @@ def test_rank():
     checks.check_rank("x", (2, 3), 2, "[batch, dim]")
     with pytest.raises(ValueError, match=r"`x` of rank 2, \[batch, dim\]. Received: shape \(2,\)"):
         checks.check_rank("x", (2,), 2, "[batch, dim]")
+
+
+@pytest.mark.parametrize(
+    "value", [np.zeros(2), np.float32(1), tf.zeros(2), tf.TensorSpec([2]), keras.KerasTensor((2,))]
+)
+def test_what_has_a_shape_and_a_dtype(value):
+    assert isinstance(value, checks.Shaped)
+
+
+@pytest.mark.parametrize("value", [[1.0], 2, "a", None, tf.data.Dataset.range(2)])
+def test_what_has_none(value):
+    assert not isinstance(value, checks.Shaped)

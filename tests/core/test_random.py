@@ -257,6 +257,14 @@ def test_seeds_of_rows_are_checked(use):
         use([[3.0, 7.0]], (2,))
 
 
+def test_seeds_of_streams_are_checked():
+    for seeds in (3, [3, 7, 1, 2], [[3, 7, 1, 2]]):
+        with pytest.raises(ValueError, match=r"Expected seeds of shape \[..., 2\]. Received: \("):
+            random.stream(seeds, "label")
+    with pytest.raises(TypeError, match="Expected .*int32. Received: float32"):
+        random.stream([[3.0, 7.0]], "label")
+
+
 def test_step_seeds_differ_by_step_replica_and_model(monkeypatch):
     def seed(model_seed, step, replica):
         monkeypatch.setattr(random, "replica_index", lambda: tf.constant(replica))

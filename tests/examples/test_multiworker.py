@@ -37,8 +37,6 @@ history = glann.fit(
     images,
     batch_size=16,
     epochs=2,
-    imle_epochs=2,
-    imle_batch_size=16,
     verbose=0,
     callbacks=[Checkpoint(sys.argv[2])],
 ).history

@@ -1,6 +1,9 @@
-"""Short real trainings: whether the recipes reach what the README says."""
+"""Short real trainings: whether the recipes reach what docs/results says."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -8,7 +11,32 @@ import pytest
 
 import tfgen
 from tests.examples.test_train_glann import run
-from tfgen import latent, losses, networks
+from tfgen import latent, losses, metrics, networks
+
+QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart.py"
+
+
+@pytest.mark.slow
+def test_the_quickstart_makes_digits_and_serves_them(tmp_path):
+    command = [sys.executable, str(QUICKSTART)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=600)
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "runs/quickstart"
+    for name in ("samples_0100.png", "model.keras", "serving/1/saved_model.pb"):
+        assert (folder / name).is_file()
+    judge = metrics.train_classifier(
+        *digits_of("train"), num_classes=10, feature_dim=64, seed=2
+    ).model
+    fid = metrics.FrechetInceptionDistance(metrics.ClassifierFeatures(judge), "test")
+    fid.update_real(digits_of("test")[0])
+    fid.update_fake(tfgen.load_model(folder / "model.keras").sample(360, seed=0).numpy())
+    assert fid.result().value < 10
+
+
+def digits_of(split):
+    """Returns the images and labels of a split."""
+    digits = tfgen.data.load("digits", split=split, batch_size=1)
+    return digits.as_float(), digits.labels
 
 
 @pytest.mark.slow

@@ -74,7 +74,7 @@ def test_one_proposal_is_a_draw_of_the_base():
     assert stats.kstest(samples, Q.cdf).pvalue > 0.01
 
 
-def test_a_base_without_draw_is_drawn_by_rows():
+def test_a_fitted_density_is_a_base():
     base = Gaussian(1).fit(Q.rvs((500, 1), random_state=2))
     estimator = trained(base)
     assert estimator.sample(2000, seed=0).numpy().mean() == pytest.approx(0.8, abs=0.1)
@@ -85,6 +85,11 @@ def test_a_frozen_model_is_a_base():
     outer = RatioEstimator(MLP((1,), (4,)), inner, num_proposals=3)
     assert outer.event_shape == (1,)
     assert outer.sample(4, seed=0).shape == (4, 1)
+
+
+def test_a_model_is_drawn_by_rows_in_training():
+    estimator = trained(RatioEstimator(Exact(), StandardNormal(1), num_proposals=1))
+    assert estimator.sample(2000, seed=0).numpy().mean() == pytest.approx(0.8, abs=0.1)
 
 
 def test_a_base_that_could_be_trained_is_refused():
@@ -113,6 +118,6 @@ def test_the_classifier_has_one_logit():
         RatioEstimator(MLP((2,)), StandardNormal(1))
 
 
-def test_the_base_can_be_sampled():
-    with pytest.raises(TypeError, match=r"Expected a `base` with `sample_rows`.* Received: normal"):
+def test_the_base_is_a_density_or_a_model():
+    with pytest.raises(TypeError, match="Expected `base`, a density or a model.* Received: normal"):
         RatioEstimator(MLP((1,)), "normal")

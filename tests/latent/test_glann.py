@@ -6,15 +6,16 @@ import pytest
 import tensorflow as tf
 
 from tests.small_models import COMPLAINT, blocks, small_glo, small_imle
-from tfgen.callbacks import ResetOptimizers, SampleGrid, image_grid
+from tfgen.callbacks import Callback, ResetOptimizers, SampleGrid, image_grid
 from tfgen.latent import GLANN, RowAdam
+from tfgen.model.inversion import Inversion
 
 
 def glann(**kwargs):
     model = GLANN(small_glo(), small_imle(dim=3, **kwargs))
     model.compile(
-        generator_optimizer=keras.optimizers.Adam(0.03),
-        latents_optimizer=RowAdam(0.1),
+        glo_generator_optimizer=keras.optimizers.Adam(0.03),
+        glo_latents_optimizer=RowAdam(0.1),
         imle_optimizer=keras.optimizers.Adam(0.03),
     )
     return model
@@ -24,7 +25,8 @@ def glann(**kwargs):
 def trained():
     keras.utils.set_random_seed(0)
     model = glann()
-    model.history = model.fit(blocks(), batch_size=8, epochs=30, imle_epochs=40, verbose=0).history
+    epochs = {"glo": 30, "imle": 40}
+    model.history = model.fit(blocks(), batch_size={"glo": 8}, epochs=epochs, verbose=0).history
     return model
 
 
@@ -55,7 +57,7 @@ def test_the_other_verbs_are_those_of_the_first_stage(trained):
     np.testing.assert_array_equal(trained.reconstruct(x), trained.glo.reconstruct(x))
     z = trained.glo.codes[:2]
     np.testing.assert_array_equal(trained.decode(z), trained.glo.decode(z))
-    assert (trained.event_shape, trained.latent_dim) == ((4, 4, 1), 3)
+    assert (trained.event_shape, tuple(trained.latent_spec.shape)) == ((4, 4, 1), (3,))
 
 
 def test_callbacks_see_the_model_of_their_stage(tmp_path):
@@ -66,7 +68,8 @@ def test_callbacks_see_the_model_of_their_stage(tmp_path):
             seen.append((type(self.model).__name__, epoch))
 
     model = glann()
-    model.fit(blocks(), batch_size=8, epochs=2, imle_epochs=1, verbose=0, callbacks=[Watch()])
+    epochs = {"glo": 2, "imle": 1}
+    model.fit(blocks(), batch_size=8, epochs=epochs, verbose=0, callbacks=[Watch()])
     assert seen == [("GLO", 0), ("GLO", 1), ("IMLE", 0)]
 
 
@@ -80,13 +83,15 @@ def test_stages_that_do_not_fit():
 @pytest.mark.parametrize(
     "arguments",
     [
-        {"imle_batch_size": 0},
-        {"imle_batch_size": 13},  # A round has twelve.
-        {"imle_batch_size": 2.5},
-        {"imle_epochs": -1},
-        {"imle_epochs": 1.5},
-        {"imle_initial_epoch": -1},
-        {"imle_initial_epoch": 0.5},
+        {"batch_size": {"glo": 8, "imle": 0}},
+        {"batch_size": {"glo": 8, "imle": 13}},  # A round has twelve.
+        {"batch_size": {"glo": 8, "imle": 2.5}},
+        {"batch_size": {"glo": 8, "iml": 8}},
+        {"epochs": {"imle": -1}},
+        {"epochs": {"imle": 1.5}},
+        {"epochs": {"gan": 1}},
+        {"initial_epoch": {"imle": -1}},
+        {"initial_epoch": {"imle": 0.5}},
         {"initial_epoch": -1},
         {"steps_per_epoch": 1},  # There are two.
         {"batch_size": 17},
@@ -102,8 +107,13 @@ def test_bad_arguments_are_seen_before_the_first_stage(arguments):
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"imle_optimizer": "adan"}, {"latents_optimizer": "adam"}, {"optimizer": "adam"}],
-    ids=str,
+    [
+        {"imle_optimizer": "adan"},
+        {"glo_latents_optimizer": "adam"},
+        {"optimizer": "adam"},
+        {"latents_optimizer": RowAdam(0.1)},
+    ],
+    ids=["no name", "no row", "no row among all", "no stage"],
 )
 def test_bad_optimizer(arguments):
     with pytest.raises((TypeError, ValueError), match=COMPLAINT):
@@ -122,19 +132,20 @@ def test_fit_before_compile():
 
 @pytest.mark.parametrize("size", [1, 3, 4])
 def test_encoding_in_batches_is_that_of_the_first_stage(trained, size, monkeypatch):
-    search, sizes = trained.glo._search, []
+    search, sizes = trained.glo._inverter._search, []
 
-    def watched(x, **kwargs):
+    def watched(x, *args, **kwargs):
         sizes.append(len(x))
-        return search(x, **kwargs)
+        return search(x, *args, **kwargs)
 
     x = blocks(4)
     whole, rebuilt = trained.encode(x), trained.reconstruct(x)
-    monkeypatch.setattr(trained.glo, "_search", watched)
-    for mine, its in zip(trained.encode(x, batch_size=size), whole, strict=True):
+    monkeypatch.setattr(trained.glo._inverter, "_search", watched)
+    inversion = Inversion(5, 2, batch_size=size)
+    for mine, its in zip(trained.encode(x, inversion=inversion), whole, strict=True):
         np.testing.assert_allclose(mine, its, rtol=1e-4, atol=1e-5)
     assert max(sizes) == size and sum(sizes) == 4
-    np.testing.assert_allclose(trained.reconstruct(x, batch_size=size), rebuilt, rtol=1e-4)
+    np.testing.assert_allclose(trained.reconstruct(x, inversion=inversion), rebuilt, rtol=1e-4)
 
 
 def sheet(path):
@@ -143,7 +154,8 @@ def sheet(path):
 
 def test_each_stage_has_sheets_of_images(tmp_path):
     model, grid = glann(), SampleGrid(tmp_path, num_samples=4, seed=2)
-    model.fit(blocks(), batch_size=8, epochs=2, imle_epochs=3, verbose=0, callbacks=[grid])
+    epochs = {"glo": 2, "imle": 3}
+    model.fit(blocks(), batch_size=8, epochs=epochs, verbose=0, callbacks=[grid])
     sheets = {path.name: sheet(path) for path in tmp_path.iterdir()}
     glo, imle = ([f"samples_{s}_000{i + 1}.png" for i in range(5)] for s in ("glo", "imle"))
     assert sheets.keys() == {*glo[:2], *imle[:3]}
@@ -156,14 +168,13 @@ def test_each_stage_has_sheets_of_images(tmp_path):
 def test_callbacks_of_a_stage_are_told_of_the_whole_model():
     seen = []
 
-    class Staged(keras.callbacks.Callback):
-        def within(self, stage):
-            seen.append((stage, self.model))
-            return self
+    class Staged(Callback):
+        def on_train_begin(self, logs=None):
+            seen.append((self.stage, self.model, self.whole))
 
     model = glann()
     model.fit(blocks(), batch_size=8, verbose=0, callbacks=[Staged()])
-    assert seen == [("glo", model), ("imle", model)]
+    assert seen == [("glo", model.glo, model), ("imle", model.imle, model)]
 
 
 def test_each_stage_begins_at_its_own_epoch():
@@ -173,25 +184,29 @@ def test_each_stage_begins_at_its_own_epoch():
         def on_epoch_end(self, epoch, logs=None):
             seen.append((type(self.model).__name__, epoch))
 
-    epochs = {"epochs": 3, "initial_epoch": 2, "imle_epochs": 4, "imle_initial_epoch": 2}
+    epochs = {"epochs": {"glo": 3, "imle": 4}, "initial_epoch": {"glo": 2, "imle": 1}}
     model = glann()
     history = model.fit(blocks(), batch_size=8, verbose=0, callbacks=[Watch()], **epochs).history
-    assert seen == [("GLO", 2), ("IMLE", 2), ("IMLE", 3)]
-    assert len(history["glo_loss"]) == 1 and len(history["imle_loss"]) == 2
+    assert seen == [("GLO", 2), ("IMLE", 1), ("IMLE", 2), ("IMLE", 3)]
+    assert len(history["glo_loss"]) == 1 and len(history["imle_loss"]) == 3
 
 
 def test_an_epoch_of_a_dataset_has_the_steps_that_are_asked_for():
     data = {"x": blocks(), "index": np.arange(16)}
     data = tf.data.Dataset.from_tensor_slices(data).repeat().batch(4, drop_remainder=True)
     model = glann()
-    model.fit(data, epochs=2, steps_per_epoch=3, imle_epochs=1, imle_batch_size=8, verbose=0)
+    arguments = {"epochs": {"glo": 2, "imle": 1}, "batch_size": {"imle": 8}, "verbose": 0}
+    model.fit(data, steps_per_epoch=3, **arguments)
     assert (model.glo.step.numpy(), model.imle.step.numpy()) == (6, 2)
 
 
 @pytest.mark.parametrize(
     "arguments, reason",
     [
-        ({"validation_data": blocks()}, "Expected no `validation_data`: .* no latent.*ndarray"),
+        (
+            {"validation_data": blocks()},
+            "Expected no `validation_data`: glo and imle learn about their own .*ndarray",
+        ),
         ({"validation_split": 0.1}, r"Received: \['validation_split'\]"),
         ({"shuffle": True, "class_weight": {0: 1}}, r"Received: \['class_weight', 'shuffle'\]"),
         ({"epoch": 3}, r"Expected no other arguments .*Received: \['epoch'\]"),
@@ -207,14 +222,15 @@ def test_arguments_that_no_stage_can_use(arguments, reason):
 
 def test_no_validation_data_is_no_mistake():
     model = glann()
-    model.fit(blocks(), batch_size=8, imle_epochs=0, verbose=0, validation_data=None)
+    model.fit(blocks(), batch_size=8, epochs={"imle": 0}, verbose=0, validation_data=None)
     assert model.glo.step.numpy() == 2
 
 
 def test_optimizers_of_one_stage_are_begun_anew():
     model = glann()
     reset = ResetOptimizers({"generator": 0.5, "latents": 0.25}, halve_every=1, stage="glo")
-    model.fit(blocks(), batch_size=8, epochs=2, imle_epochs=1, verbose=0, callbacks=[reset])
+    epochs = {"glo": 2, "imle": 1}
+    model.fit(blocks(), batch_size=8, epochs=epochs, verbose=0, callbacks=[reset])
     assert float(model.glo.generator_optimizer.learning_rate) == 0.25
     assert float(model.glo.latents_optimizer.learning_rate) == 0.125
     assert float(model.imle.generator_optimizer.learning_rate) == pytest.approx(0.03)

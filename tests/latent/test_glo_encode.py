@@ -10,7 +10,7 @@ import tensorflow as tf
 from tests.small_models import COMPLAINT, blocks, images_of, small_glo
 from tfgen.core import random
 from tfgen.losses import AbsoluteError
-from tfgen.model.inversion import invert
+from tfgen.model.inversion import Inversion, invert
 
 
 def test_encode_finds_what_the_generator_makes(trained):
@@ -29,11 +29,10 @@ def test_distance_is_that_of_the_reconstruction(trained):
     np.testing.assert_allclose(np.linalg.norm(z, axis=1), 1, rtol=1e-5)
 
 
-def test_encode_keeps_the_best_of_its_starting_points(trained, monkeypatch):
+def test_encode_keeps_the_best_of_its_starting_points(trained):
     steps = 5  # More would lead from all starts to one end.
-    monkeypatch.setattr(trained, "encode_steps", steps)
     x, _ = images_of(trained)
-    together = trained.encode(x)
+    together = trained.encode(x, inversion=Inversion(steps, 3))
     starts = trained.space(random.normal(random.row_seeds(3, 0), (trained.latent_dim,)))
     distance = lambda z: trained.loss(x, trained.generator(z))  # noqa: E731
     alone = [invert(distance, start[tf.newaxis], len(x), steps, trained.space) for start in starts]
@@ -44,13 +43,23 @@ def test_encode_keeps_the_best_of_its_starting_points(trained, monkeypatch):
     np.testing.assert_allclose(together.z, best, rtol=1e-3, atol=1e-4)
 
 
-def test_more_steps_come_nearer(trained, monkeypatch):
+def test_more_steps_come_nearer(trained):
     x, _ = images_of(trained)
-    means = []
-    for steps in (1, 8, 100):
-        monkeypatch.setattr(trained, "encode_steps", steps)
-        means.append(trained.encode(x).distance.numpy().mean())
+    means = [
+        trained.encode(x, inversion=Inversion(steps, 3)).distance.numpy().mean()
+        for steps in (1, 8, 100)
+    ]
     assert means[0] > means[1] > means[2]
+    assert means[2] == trained.encode(x).distance.numpy().mean()  # As the model says.
+
+
+def test_another_loss_finds_what_it_likes_best(trained):
+    x = np.random.default_rng(2).random((4, 4, 4, 1)).astype(np.float32)
+    dark = lambda x, y: tf.reduce_sum(y, [1, 2, 3])  # noqa: E731
+    encoding = trained.encode(x, inversion=Inversion(30, 3, loss=dark))
+    np.testing.assert_allclose(encoding.distance, dark(x, trained.decode(encoding.z)), rtol=1e-4)
+    assert (encoding.distance < dark(x, trained.reconstruct(x))).numpy().all()
+    np.testing.assert_allclose(encoding.z - encoding.z[:1], 0, atol=1e-4)  # Whatever x is.
 
 
 def test_encoding_of_an_image_does_not_depend_on_its_batch(trained):
@@ -63,13 +72,13 @@ def test_encoding_of_an_image_does_not_depend_on_its_batch(trained):
 @pytest.fixture
 def searched(trained, monkeypatch):
     """How many examples each search of the trained model was given."""
-    search, sizes = trained._search, []
+    search, sizes = trained._inverter._search, []
 
-    def watched(x, **kwargs):
+    def watched(x, *args, **kwargs):
         sizes.append(x.shape[0])
-        return search(x, **kwargs)
+        return search(x, *args, **kwargs)
 
-    monkeypatch.setattr(trained, "_search", watched)
+    monkeypatch.setattr(trained._inverter, "_search", watched)
     return sizes
 
 
@@ -81,18 +90,18 @@ def test_encoding_does_not_depend_on_the_batch_size(trained, searched, batch_siz
     x = np.random.default_rng(1).random((7, 4, 4, 1)).astype(np.float32)
     whole, rebuilt = trained.encode(x), trained.reconstruct(x)
     searched.clear()
-    in_batches = trained.encode(x, batch_size=batch_size)
+    inversion = Inversion(100, 3, batch_size=batch_size)
+    in_batches = trained.encode(x, inversion=inversion)
     assert searched == sizes and type(in_batches) is type(whole)
     np.testing.assert_allclose(in_batches.z, whole.z, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(in_batches.distance, whole.distance, rtol=1e-4)
     np.testing.assert_allclose(
-        trained.reconstruct(x, batch_size=batch_size), rebuilt, rtol=1e-4, atol=1e-5
+        trained.reconstruct(x, inversion=inversion), rebuilt, rtol=1e-4, atol=1e-5
     )
 
 
-def test_many_examples_are_not_encoded_at_once(trained, searched, monkeypatch):
-    monkeypatch.setattr(trained, "encode_steps", 1)
-    assert len(trained.encode(blocks(300)).z) == 300
+def test_many_examples_are_not_encoded_at_once(trained, searched):
+    assert len(trained.encode(blocks(300), inversion=Inversion(1, 3)).z) == 300
     assert searched == [256, 44]
 
 
@@ -102,23 +111,29 @@ def test_a_graph_encodes_all_at_once(trained, searched, rows):
     expected = trained.encode(x)
     searched.clear()
     spec = [tf.TensorSpec([rows, 4, 4, 1])]
-    graph = tf.function(lambda x: trained.encode(x, batch_size=2), input_signature=spec)
+    inversion = Inversion(100, 3, batch_size=2)
+    graph = tf.function(lambda x: trained.encode(x, inversion=inversion), input_signature=spec)
     for mine, its in zip(graph(x), expected, strict=True):
         np.testing.assert_allclose(mine, its, rtol=1e-4, atol=1e-5)
     assert searched == [rows]
 
 
-@pytest.mark.parametrize("batch_size", [0, -1, 2.5, None])
-@pytest.mark.parametrize("verb", ["encode", "reconstruct"])
-def test_bad_batch_size(trained, verb, batch_size):
-    with pytest.raises((TypeError, ValueError), match=f"`batch_size`.*{COMPLAINT[9:]}"):
-        getattr(trained, verb)(blocks(2), batch_size=batch_size)
+@pytest.mark.parametrize("value", [0, -1, 2.5, None])
+@pytest.mark.parametrize("name", ["steps", "restarts", "batch_size"])
+def test_bad_numbers(name, value):
+    with pytest.raises((TypeError, ValueError), match=f"`{name}`.*{COMPLAINT[9:]}"):
+        Inversion(**{name: value})
+
+
+def test_a_loss_that_is_no_function():
+    with pytest.raises(TypeError, match=f"`loss`.*{COMPLAINT[9:]}"):
+        Inversion(loss="l1")
 
 
 def test_many_models_encode_without_warnings_and_are_let_go(caplog):
     models = []
     for _ in range(6):  # TensorFlow warns of five traces of one function.
-        model = small_glo(encode_steps=1, encode_restarts=1)
+        model = small_glo(inversion=Inversion(1, 1))
         model.encode(blocks(2))
         models.append(weakref.ref(model))
     assert not [record for record in caplog.records if "GLO" in record.getMessage()]
@@ -135,7 +150,7 @@ def test_encode_moves_no_variable(trained):
 
 
 def test_encode_refuses_what_is_not_finite(trained):
-    with pytest.raises(ValueError, match="Expected `x` to be finite"):
+    with pytest.raises(ValueError, match=r"Expected `images` in \[0, 1\]. Received: nan in row 0"):
         trained.encode(np.full([2, 4, 4, 1], np.nan, np.float32))
 
 

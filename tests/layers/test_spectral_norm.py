@@ -240,11 +240,13 @@ def norms_in_training(learning_rate: float, iterations: int, jit_compile: bool) 
     return np.array(norms)
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_spectral_norms_stay_within_one_percent_in_training(jit_compile):
     np.testing.assert_allclose(norms_in_training(2e-4, 10, jit_compile), 1, atol=0.01)
 
 
+@pytest.mark.ci
 def test_more_power_iterations_follow_faster_training():
     """Where one singular value overtakes another, few iterations lag behind."""
     few, many = norms_in_training(1e-3, 1, False), norms_in_training(1e-3, 10, False)
@@ -397,6 +399,7 @@ def test_frozen():
     assert len(layer.weights) == 3
 
 
+@pytest.mark.ci
 def test_replicas_keep_the_same_vector(tmp_path):
     path = tmp_path / "results.pickle"
     processes.run("-m", "tests.layers.replicas", path)

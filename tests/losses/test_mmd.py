@@ -204,3 +204,38 @@ def test_median_bandwidth_of_what_is_no_sample(x, message):
 def test_median_bandwidth_of_too_few_rows(max_rows, error):
     with pytest.raises(error, match="Expected `max_rows`.*Received: "):
         median_bandwidth(np.zeros([2, 2]), np.ones([2, 2]), max_rows)
+
+
+@pytest.mark.parametrize("weighted", [(True, True), (True, False), (False, True)])
+def test_rows_with_weights_are_the_distribution_itself(weighted):
+    x, y = normal(3, 2), 1 + normal(4, 2, seed=1)
+    weights = np.array([0.5, 0.25, 0.25]), np.array([0.125, 0.375, 0.25, 0.25])
+    kernel = RBF((1.5,))
+
+    def within(z, w, given):
+        values = kernel(z, z).numpy().astype(np.float64)
+        if given:
+            return w @ values @ w
+        return (values.sum() - np.trace(values)) / (len(z) * (len(z) - 1))
+
+    given = [w if g else None for w, g in zip(weights, weighted, strict=True)]
+    full = [w if g else np.full(len(w), 1 / len(w)) for w, g in zip(weights, weighted, strict=True)]
+    expected = (
+        sum(map(within, (x, y), full, weighted)) - 2 * full[0] @ kernel(x, y).numpy() @ full[1]
+    )
+    found = squared_mmd(x, y, kernel, True, *given)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_one_row_with_a_weight_is_enough():
+    found = squared_mmd(tf.zeros([1, 1]), tf.ones([1, 1]), RBF(), True, [1.0], [1.0])
+    np.testing.assert_allclose(found, 2 - 2 * math.exp(-0.5), rtol=1e-6)
+
+
+def test_means_that_cancel_keep_their_digits():
+    """In float32, sums of a million values near one would lose what tells the samples apart."""
+    x, y = 1e-2 * normal(1000, 1), 1e-2 * normal(1000, 1, seed=1) + 1e-3
+    found = squared_mmd(x, y, RBF((10.0,)))
+    values = [RBF((10.0,))(a, b).numpy().astype(np.float64) for a, b in ((x, x), (y, y), (x, y))]
+    within = [(v.sum() - np.trace(v)) / (1000 * 999) for v in values[:2]]
+    np.testing.assert_allclose(found, sum(within) - 2 * values[2].mean(), rtol=1e-5)

@@ -9,6 +9,7 @@ from scipy import integrate, stats
 
 from tests.metrics.helpers import DIVERGENCES, draws, gaussian, gaussians, mixture, tfd
 from tests.small_models import COMPLAINT
+from tfgen.distributions import StandardNormal, Uniform
 from tfgen.losses import RBF, InverseMultiquadratic, squared_mmd
 from tfgen.metrics import (
     Discrete,
@@ -100,6 +101,16 @@ def test_other_distributions_agree_with_tfp(kind):
     for divergence in DIVERGENCES:
         expected = divergence(gaussian(0.0, 1.0), q, GRID)
         assert divergence(p, q, GRID) == pytest.approx(expected, rel=1e-4)
+
+
+def test_densities_of_the_library_are_their_tfp_distributions():
+    p, q = StandardNormal(2), Uniform(2, -1.0, 1.0)
+    grid = [np.linspace(-4, 4, 33)] * 2
+    for divergence in DIVERGENCES:
+        expected = divergence(p.distribution(), q.distribution(), grid)
+        assert divergence(p, q, grid) == pytest.approx(expected, rel=1e-6)
+    found = maximum_mean_discrepancy(p, q, RBF())
+    assert found == maximum_mean_discrepancy(p.distribution(), q.distribution(), RBF())
 
 
 def test_a_density_on_a_grid_agrees_with_its_distribution():

@@ -5,10 +5,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.small_models import COMPLAINT, blocks, center, position, small_glo
+from tests.small_models import COMPLAINT, Point, blocks, center, position, small_glo
+from tfgen.callbacks import Checkpoint
+from tfgen.core import specs
 from tfgen.data.batches import as_batch
 from tfgen.data.examples import Examples
 from tfgen.latent import RowAdam
+from tfgen.model.model import GenerativeModel
+from tfgen.training.averages import average_of
 
 X = np.array([[1, 2], [3, 4], [5, 6], [7, 8]], np.float32)
 
@@ -162,12 +166,12 @@ def test_fit_before_compile():
         {"generator_optimizer": "adan"},
         {"generator_optimizer": 3},
         {"discriminator_optimizer": "adam"},
-        {"optimizer": "adam"},  # There are two groups.
+        {"optimizer": "adam"},  # The latents need a row-wise one.
         {"latents_optimizer": "adam"},
         {"latents_optimizer": keras.optimizers.SGD(0.1)},
         {"latents_optimizer": 3},
     ],
-    ids=["no name", "a number", "no group", "two groups", "no row", "no row, made", "row number"],
+    ids=["no name", "a number", "no group", "all groups", "no row", "no row, made", "row number"],
 )
 def test_bad_optimizer(arguments):
     model = small_glo()
@@ -220,7 +224,7 @@ def test_training_state_is_all_that_a_step_changes():
 def test_there_is_no_prediction(verb):
     with pytest.raises(NotImplementedError) as error:
         getattr(small_glo(), verb)(blocks())
-    assert str(error.value) == "GLO has no predict; it has sample, encode, decode, reconstruct"
+    assert str(error.value) == "GLO has no predict; it has sample, decode, encode, reconstruct"
     with pytest.raises(NotImplementedError, match="_Center has no predict; it has no verb"):
         getattr(center(), verb)(X, verbose=0)
 
@@ -235,3 +239,136 @@ def test_bad_number_of_points(num_points):
 def test_bad_seed(seed):
     with pytest.raises((TypeError, ValueError), match=f"`seed`.*{COMPLAINT[9:]}"):
         small_glo(seed=seed)
+
+
+class _Prepared(GenerativeModel):
+    """Begins from the mean of the first batch, and keeps an average."""
+
+    ema_decay = 0.5
+
+    def __init__(self):
+        super().__init__()
+        self.place = keras.layers.Dense(2, use_bias=False, kernel_initializer="zeros")
+        self.place.build((None, 1))
+        self.average = average_of(self.place, self.ema_decay)
+        self.given = []
+
+    @property
+    def event_spec(self):
+        return specs.event_spec((2,))
+
+    @property
+    def averages(self):
+        return [(self.average, self.place)]
+
+    def prepare(self, x, examples):
+        self.given.append((x, examples, self.training_steps))
+        self.place.kernel.assign(tf.reduce_mean(x["x"], 0, keepdims=True))
+
+    def objective(self, x, seed, training):
+        return {"loss": tf.reduce_sum((x["x"] - self.place.kernel.value[0]) ** 2, 1)}
+
+
+def prepared(rate=0.0):
+    model = _Prepared()
+    model.compile(keras.optimizers.SGD(rate))
+    return model
+
+
+def test_prepare_is_given_the_first_batch_before_the_first_step():
+    model, examples = prepared(), Examples(X, batch_size=2)
+    model.fit(examples, epochs=2, verbose=0)
+    ((batch, given, steps),) = model.given
+    first = next(iter(examples))
+    assert (given, steps) == (examples, 0) and batch.keys() == first.keys()
+    for name, value in first.items():
+        np.testing.assert_array_equal(batch[name], value)
+    np.testing.assert_allclose(model.place.kernel.numpy()[0], first["x"].numpy().mean(0))
+    model = prepared()
+    model.fit(dataset(), verbose=0)
+    ((batch, given, _),) = model.given
+    assert given is None
+    np.testing.assert_array_equal(batch["x"], X[:2])
+
+
+def test_prepare_runs_once_in_the_life_of_a_model(tmp_path):
+    model = prepared()
+    checkpoint = {"callbacks": [Checkpoint(tmp_path / "run")], "verbose": 0}
+    model.fit(dataset(), **checkpoint)
+    model.fit(dataset(X + 5), verbose=0)
+    assert len(model.given) == 1
+    resumed, fresh = prepared(), prepared()
+    resumed.fit(dataset(X + 5), epochs=2, **checkpoint)
+    fresh.fit(dataset(X + 5), verbose=0)
+    assert len(resumed.given) == 0 and len(fresh.given) == 1
+    np.testing.assert_array_equal(resumed.place.kernel.numpy()[0], X[:2].mean(0))
+    fresh.set_weights(model.get_weights())  # Of one that is prepared.
+    fresh.prepare_once(dataset())
+    assert len(fresh.given) == 1
+    fresh.evaluate(dataset(), verbose=0)
+    prepared().evaluate(dataset(), verbose=0)
+
+
+def test_averages_begin_from_the_prepared_weights():
+    model = prepared(rate=0.25)
+    begin = X[:2].mean(0)
+    model.fit(dataset(X[:2]), epochs=0, verbose=0)
+    np.testing.assert_array_equal(model.average.kernel.numpy()[0], begin)
+    model.fit(dataset(X[2:]), verbose=0)
+    moved = begin + 0.5 * (X[2:].mean(0) - begin)
+    np.testing.assert_allclose(model.place.kernel.numpy()[0], moved)
+    np.testing.assert_allclose(  # The first decay is 1 / 10.
+        model.average.kernel.numpy()[0], 0.1 * begin + 0.9 * moved, rtol=1e-6
+    )
+
+
+class _Noisy(GenerativeModel):
+    """Its loss is noise."""
+
+    def __init__(self, seed=0):
+        super().__init__(seed=seed)
+        self.point = Point([1.0])
+
+    @property
+    def event_spec(self):
+        return specs.event_spec((2,))
+
+    def objective(self, x, seed, training):
+        noise = tf.random.stateless_normal(tf.shape(x["x"])[:1], seed)
+        return {"loss": noise + 0.0 * self.point.value.value}
+
+
+class Losses(keras.callbacks.Callback):
+    """Keeps the loss of each batch; the logs are the means so far."""
+
+    def __init__(self):
+        super().__init__()
+        self.passes = []
+
+    def on_test_begin(self, logs=None):
+        self.passes.append([])
+
+    def on_test_batch_end(self, batch, logs=None):
+        self.passes[-1].append((batch + 1) * logs["loss"] - sum(self.passes[-1]))
+
+
+def test_evaluation_noise_is_of_the_batch_of_the_pass_and_of_the_seed():
+    def evaluated(model, data=dataset()):  # noqa: B008
+        losses = Losses()
+        model.evaluate(data, verbose=0, callbacks=[losses])
+        return losses.passes[0]
+
+    model, other = _Noisy(), _Noisy(seed=1)
+    for each in (model, other):
+        each.compile(keras.optimizers.SGD(0.1))
+    first, again = evaluated(model), evaluated(model)
+    assert first == again and len(set(first)) == 2
+    assert evaluated(model, dataset(X[:2]))[0] == first[0]
+    watch = Losses()
+    history = model.fit(
+        dataset(), epochs=3, validation_data=dataset(), verbose=0, callbacks=[watch]
+    ).history
+    assert watch.passes == [first] * 3 and len(set(history["val_loss"])) == 1
+    assert len({*history["loss"], *history["val_loss"]}) == 4  # Training noise is of its step.
+    assert evaluated(model) == first != evaluated(other)
+    assert not any(v.name.startswith("evaluated") for v in model.training_state)

@@ -50,3 +50,36 @@ def test_spherical_between_parallel_latents_is_straight(end):
 
 def test_spherical_between_opposite_latents_is_finite():
     assert np.isfinite(path(spherical, [1.0, 2.0], [-1.0, -2.0])).all()
+
+
+@pytest.mark.parametrize("latent", [(2, 3), (2, 3, 2)], ids=["rank 3", "rank 4"])
+@pytest.mark.parametrize("kind", [linear, spherical])
+def test_latents_of_more_axes_go_the_way_of_their_numbers(kind, latent):
+    rng = np.random.default_rng(1)
+    ends = [tf.constant(rng.normal(size=(5, *latent)), tf.float32) for _ in range(2)]
+    points = kind(*ends, THIRDS)
+    assert points.shape == (5, 5, *latent)
+    flat = kind(*(tf.reshape(z, [5, -1]) for z in ends), THIRDS)
+    np.testing.assert_allclose(points, tf.reshape(flat, points.shape), rtol=1e-6)
+    for number, end in ((0, ends[0]), (-1, ends[1])):
+        np.testing.assert_allclose(points[:, number], end, rtol=1e-5, atol=1e-6)
+
+
+def test_linear_in_a_grid_by_hand():
+    points = path(linear, [[[0.0], [8.0]]], [[[4.0], [0.0]]], tf.constant([0.25, 0.5]))
+    np.testing.assert_allclose(points, [[[[1.0], [6.0]]], [[[2.0], [4.0]]]])
+
+
+def test_spherical_in_a_grid_by_hand():
+    """All numbers of a latent are one vector: here it turns by 90 degrees, from 3 to 5 long."""
+    points = path(spherical, [[0.0, 3.0], [0.0, 0.0]], [[0.0, 0.0], [4.0, 3.0]], THIRDS)
+    expected = (3 + 2 / 3) * np.array([[0.0, 3**0.5 / 2], [0.5 * 0.8, 0.5 * 0.6]])
+    np.testing.assert_allclose(points[1], expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [linear, spherical])
+def test_the_number_of_latents_need_not_be_known(kind):
+    spec = [tf.TensorSpec([None, 2, 3]), tf.TensorSpec([None, 2, 3])]
+    graph = tf.function(lambda a, b: kind(a, b, THIRDS), input_signature=spec, autograph=False)
+    a, b = tf.random.stateless_normal([2, 4, 2, 3], [0, 1])
+    np.testing.assert_allclose(graph(a, b), kind(a, b, THIRDS), rtol=1e-5, atol=1e-6)

@@ -4,15 +4,16 @@ import pytest
 import tensorflow as tf
 
 from tests.small_models import center, small_glo, small_imle
-from tfgen.latent import GLANN, GLO, IMLE
-from tfgen.model.verbs import CAPABILITIES, UnsupportedCapability
+from tfgen.latent import GLANN
+from tfgen.model.rows import VERBS, UnsupportedCapability
 
 
 def test_capabilities_are_the_methods_that_a_class_writes():
-    assert GLO.capabilities() == {"sample_rows", "encode", "decode", "reconstruct"}
-    assert GLANN.capabilities() == GLO.capabilities()
-    assert IMLE.capabilities() == {"sample_rows", "decode"}
-    assert type(center()).capabilities() == frozenset()
+    glo, imle = small_glo(), small_imle(dim=3)
+    assert glo.capabilities() == {"sample", "encode", "decode", "reconstruct"}
+    assert GLANN(glo, imle).capabilities() == glo.capabilities()
+    assert imle.capabilities() == {"sample", "decode"}
+    assert center().capabilities() == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,7 @@ def test_the_error_names_models_that_can():
 
 def test_it_can_be_caught_as_not_implemented():
     assert issubclass(UnsupportedCapability, NotImplementedError)
-    assert all(CAPABILITIES.values())
+    assert all(verb.lacking for verb in VERBS.values())
 
 
 def test_a_model_without_latents_has_no_arithmetic():

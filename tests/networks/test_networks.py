@@ -264,6 +264,7 @@ def test_weights_in_a_file(case, tmp_path):
     np.testing.assert_array_equal(models[1](case.inputs()), models[0](case.inputs()))
 
 
+@pytest.mark.ci
 @over(GENERATORS + DISCRIMINATORS)
 def test_xla_gives_the_same(case):
     network = built(case)

@@ -33,7 +33,7 @@ def test_signatures_of_images():
 def test_signatures_of_vectors():
     served = by_name(small_imle())
     assert set(served) == {"sample", "decode"}
-    assert set(served["decode"].function(z=tf.zeros([2, 3]))) == {"examples"}
+    assert set(served["decode"].function(z=tf.zeros([2, 3]))) == {"points"}
 
 
 def test_no_png_of_two_channels():
@@ -76,5 +76,5 @@ def test_seeds_beyond_32_bits_are_rows():
 
 
 def test_a_model_that_can_do_nothing():
-    with pytest.raises(ValueError, match=r"Expected .*\['decode', .*Received: _Center,"):
+    with pytest.raises(ValueError, match=r"Expected .*\['sample', 'decode', .*Received: _Center,"):
         endpoints(center())

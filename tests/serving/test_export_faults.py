@@ -4,18 +4,21 @@ import json
 import shutil
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests.faults import cut, flip, largest_file
-from tests.small_models import COMPLAINT, center, small_glo
+from tests.small_models import COMPLAINT, blocks, center, compiled_glo, small_glo
+from tfgen.distributions import Gaussian
+from tfgen.model.inversion import Inversion
 from tfgen.serving import SessionLoader, export
 
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
-    model = small_glo(encode_steps=2, encode_restarts=1)
+    model = small_glo(inversion=Inversion(2, 1))
     return export(model, tmp_path_factory.mktemp("serving"), {"loss": 0.5}), model
 
 
@@ -139,3 +142,17 @@ def test_model_card(exported):
     assert card["capabilities"] == sorted(model.capabilities())
     assert card["signatures"]["sample"] == {"seed": {"dtype": "int64", "shape": [None]}}
     assert card["versions"]["tensorflow"] == tf.__version__
+
+
+def test_an_export_while_training_samples_the_latents_as_they_are(tmp_path):
+    class Export(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            density = Gaussian(3).fit(self.model.codes.numpy())
+            seeds = tf.constant([[5, 0], [5, 1]])
+            expected = self.model.decode(density.sample_rows(seeds))
+            with SessionLoader(export(self.model, tmp_path)) as loaded:
+                images = loaded("sample", seed=[5, 5 + 2**32])["images"]
+            np.testing.assert_allclose(images, expected, rtol=1e-4)
+
+    model = compiled_glo(inversion=Inversion(1, 1))
+    model.fit(blocks(), batch_size=8, epochs=2, verbose=0, callbacks=[Export()])

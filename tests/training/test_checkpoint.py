@@ -43,7 +43,7 @@ def whole(tmp_path_factory):
 
 def trained(model):
     """Returns the variables of training; the density of latents is fitted when it has ended."""
-    fitted = {id(variable) for variable in model.prior.weights}
+    fitted = {id(variable) for variable in (*model.prior.weights, model.prior_fitted)}
     return [v.numpy() for v in model.training_state if id(v) not in fitted]
 
 
@@ -226,5 +226,13 @@ def test_interval_and_last_epoch(tmp_path):
 
 
 def test_stages_have_directories_of_their_own(tmp_path):
-    stage = Checkpoint(tmp_path, every=3).within("glo")
-    assert (stage.directory, stage.every) == (tmp_path / "glo", 3)
+    whole, model = compiled(), compiled()
+    checkpoint = Checkpoint(tmp_path, every=3)
+    stage = checkpoint.within("glo", whole)
+    assert (stage.stage, stage.whole, stage.every) == ("glo", whole, 3)
+    assert (checkpoint.stage, checkpoint.whole) == ("", None)
+    train_stage = {"batch_size": 8, "epochs": 3, "verbose": 0, "callbacks": [stage]}
+    model.fit(blocks(), **train_stage)
+    assert [path.name for path in tmp_path.iterdir()] == ["glo"]
+    assert {path.stem for path in (tmp_path / "glo").glob("ckpt-*")} == {"ckpt-3"}
+    assert checkpoint.restore(compiled()) == 0 and stage.restore(compiled()) == 3

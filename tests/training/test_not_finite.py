@@ -118,3 +118,16 @@ def test_other_failed_checks_name_the_batch_too():
     model.compile()
     with pytest.raises(ValueError, match=r"latent.* in \[0, 16\).* 18 at epoch 1, batch 4"):
         model.fit(data.batch(4), verbose=0)
+
+
+@pytest.mark.parametrize("eagerly", [False, True], ids=["graph", "eager"])
+def test_a_first_batch_that_is_not_finite(eagerly):
+    """GLO looks at the first batch before it trains on it."""
+    images = blocks()
+    images[1] = np.nan
+    data = tf.data.Dataset.from_tensor_slices({"x": images, "index": np.arange(16)}).batch(4)
+    model = small_glo()
+    model.compile(run_eagerly=eagerly)
+    with pytest.raises(NonFiniteError, match="in the data at epoch 1, batch 1"):
+        model.fit(data, verbose=0)
+    assert model.training_steps == 0

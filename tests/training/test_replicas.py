@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfgen.training.replicas import gathered, global_mean
+from tfgen.training.replicas import gathered, global_mean, summed
 
 
 @pytest.mark.parametrize("shape", [(), (6,), (2, 3, 1)])
@@ -45,3 +45,12 @@ def test_rows_of_one_replica_are_all_rows():
     strategy = tf.distribute.OneDeviceStrategy("CPU:0")
     for rows in (gathered(x), strategy.run(gathered, [x])):
         np.testing.assert_array_equal(rows, x)
+
+
+def test_sums_of_one_replica_are_its_own():
+    nest = {"count": tf.constant([2, 3]), "sum": tf.constant(0.5)}
+    strategy = tf.distribute.OneDeviceStrategy("CPU:0")
+    for found in (summed(nest), strategy.run(summed, [nest])):
+        assert found.keys() == nest.keys()
+        assert found["count"].numpy().tolist() == [2, 3] and found["sum"].numpy() == 0.5
+    assert summed({}) == {}

@@ -6,7 +6,9 @@ import pytest
 import tensorflow as tf
 
 from tests.small_models import Point, small_glo
+from tfgen.core import specs
 from tfgen.latent import LatentTable, RowSGD
+from tfgen.model.model import GenerativeModel
 from tfgen.training.update import Update, apply_update, mean_terms
 
 SGD, LossScale = keras.optimizers.SGD, keras.optimizers.LossScaleOptimizer
@@ -67,7 +69,8 @@ def test_the_loss_is_a_mean_over_the_batch():
 )
 def test_terms_are_means_named_by_their_update(name, expected):
     terms = {"loss": tf.constant([1.0, 3.0]), "kl": tf.constant([0.25, 0.75], tf.float16)}
-    means = mean_terms(Update(name, lambda: terms, ()))
+    means, aux = mean_terms(Update(name, lambda: terms, ()))
+    assert aux == {}
     assert {key: value.numpy() for key, value in means.items()} == expected
     assert all(value.dtype == tf.float32 for value in means.values())
 
@@ -129,7 +132,7 @@ def test_steps_of_many_weights_are_compiled_unless_that_is_refused(monkeypatch, 
 
     count, expected = trained()
     assert count == 0
-    monkeypatch.setattr("tfgen.training.update.FUSED_FROM", 1)
+    monkeypatch.setattr("tfgen.training.optimize.FUSED_FROM", 1)
     count, found = trained()
     assert bool(count) == fused
     for a, b in zip(found, expected, strict=True):
@@ -153,3 +156,105 @@ def test_float16_step_does_not_depend_on_the_loss_scales(mixed_float16):
 
     for a, b in zip(stepped(2.0**8, 2.0**8), stepped(2.0**8, 2.0**3), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+
+
+def counted(x, seen, trains=()):
+    """Returns an update with aux, whose `after` notes what it is given and where `a` was then."""
+    a = Point([2.0])
+
+    def terms():
+        return {"loss": x * a.value.value[0], "size": x}, {"count": tf.size(x), "sum": x + 0.0}
+
+    def after(means, aux):
+        seen.append((means, aux, a.value.value[0] + 0.0))
+
+    return Update("codes", terms, trains, after), a
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, tf.function], ids=["eager", "graph"])
+def test_an_update_of_state_alone_moves_nothing_but_state(wrap):
+    total = tf.Variable(0.0)
+    update, a = counted(tf.constant([1.0, 3.0]), [])
+    move = lambda terms, aux: total.assign_add(tf.reduce_sum(aux["sum"]))  # noqa: E731
+    update = Update(update.name, update.terms, (), move)
+    found = wrap(lambda: apply_update(update, [], []))()
+    assert {name: value.numpy() for name, value in found.items()} == {"codes": 4, "codes_size": 2}
+    assert total.numpy() == 4 and position_of(a) == 2
+
+
+@pytest.mark.parametrize("trains", [(), ("a",)], ids=["state", "weights"])
+def test_aux_reaches_what_comes_after(trains):
+    """As it is, not averaged, and once the weights have moved."""
+    seen = []
+    update, a = counted(tf.constant([1.0, 3.0]), seen, trains)
+    groups = [a] if trains else []
+    logs = apply_update(update, groups, [built(SGD(0.25), group) for group in groups])
+    ((means, aux, there),) = seen
+    assert {name: value.numpy() for name, value in means.items()} == {"codes": 4, "codes_size": 2}
+    assert logs.keys() == means.keys()  # Nothing of aux is logged.
+    assert aux.keys() == {"count", "sum"}
+    assert aux["count"].numpy() == 2 and aux["sum"].numpy().tolist() == [1, 3]
+    assert there.numpy() == position_of(a) == (1.5 if trains else 2)
+
+
+def test_terms_without_aux_leave_it_empty():
+    seen = []
+    a = Point([2.0])
+    terms = lambda: {"loss": a.value.value[:1]}  # noqa: E731
+    update = Update("loss", terms, ("a",), lambda means, aux: seen.append((means, aux)))
+    apply_update(update, [a], [built(SGD(0.5), a)])
+    ((means, aux),) = seen
+    assert means["loss"].numpy() == 2 and aux == {}
+
+
+def test_aux_is_not_differentiated_nor_evaluated_away():
+    """`mean_terms` gives the means and aux that a step sees."""
+    update, _ = counted(tf.constant([1.0, 3.0]), [])
+    means, aux = mean_terms(update)
+    assert means["codes"].numpy() == 4 and aux["sum"].numpy().tolist() == [1, 3]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("wrap", [lambda f: f, tf.function], ids=["eager", "graph"])
+def test_state_does_not_move_by_a_loss_that_is_not_finite(value, wrap):
+    total = tf.Variable(0.0)
+    terms = lambda: ({"loss": tf.constant([1.0, value])}, {"one": tf.ones([])})  # noqa: E731
+    for after in (
+        lambda means, aux: total.assign_add(means["codes"]),
+        lambda means, aux: total.assign_add(aux["one"]),
+    ):
+        update = Update("codes", terms, (), after)
+        with pytest.raises(tf.errors.InvalidArgumentError, match="Expected finite .* of codes"):
+            wrap(lambda: apply_update(update, [], []))()  # noqa: B023
+        assert total.numpy() == 0
+
+
+def test_a_model_with_an_update_of_state_alone():
+    class _Counting(GenerativeModel):
+        """Trains a point, and counts the positive numbers that it has seen."""
+
+        def __init__(self):
+            super().__init__()
+            self.point = Point([0.0])
+            self.count = self.add_weight(shape=(), trainable=False, initializer="zeros")
+
+        @property
+        def event_spec(self):
+            return specs.event_spec((1,))
+
+        def updates(self, x, seed, training=True):
+            positive = tf.reduce_sum(tf.cast(x["x"] > 0, tf.float32))
+            states = lambda: ({"loss": x["x"][:, 0]}, {"count": positive})  # noqa: E731
+            move = lambda terms, aux: self.count.assign_add(aux["count"])  # noqa: E731
+            loss = lambda: {"loss": (x["x"] - self.point.value.value)[:, 0] ** 2}  # noqa: E731
+            return [Update("seen", states, (), move), Update("loss", loss, ("",))]
+
+    model = _Counting()
+    model.compile(SGD(0.25))
+    x = np.array([[1.0], [-2.0], [3.0], [4.0]], np.float32)
+    logs = model.fit(x, batch_size=4, epochs=2, verbose=0).history
+    assert logs["seen"] == [1.5, 1.5] and set(logs) == {"seen", "loss"}
+    assert model.count.numpy() == 6 and model.optimizer.iterations == 2
+    np.testing.assert_allclose(model.point.value.numpy(), [1.5 * 0.75])
+    model.evaluate(x, batch_size=4, verbose=0)
+    assert model.count.numpy() == 6

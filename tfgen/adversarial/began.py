@@ -1,5 +1,7 @@
 """Boundary equilibrium GAN: the discriminator is an autoencoder."""
 
+import functools
+
 import keras
 import tensorflow as tf
 
@@ -10,6 +12,7 @@ from tfgen.core.config import build_once, register
 from tfgen.data.examples import Batch
 from tfgen.losses import AbsoluteError
 from tfgen.losses.reconstruction import ReconstructionLoss
+from tfgen.model.inversion import Inversion
 from tfgen.training.replicas import global_mean
 from tfgen.training.update import Terms, Update
 
@@ -33,7 +36,7 @@ class BEGAN(EncodedByInversion):
         loss: `loss(x, reconstruction) -> [batch]`; `AbsoluteError()` unless given.
         prior: of z; `tfgen.distributions.StandardNormal(64)` unless given.
         ema_decay: of the average of the generator that samples, in [0, 1); none unless given.
-        encode_steps, encode_restarts: how `encode` optimises: Adam steps, and starting points.
+        inversion: how `encode` optimises; `Inversion()`, of the absolute error, unless given.
         seed, name: as for every model.
 
     Logs `discriminator` and `generator`, their losses; `discriminator_real` and
@@ -57,15 +60,12 @@ class BEGAN(EncodedByInversion):
         loss: ReconstructionLoss | None = None,
         prior: keras.layers.Layer | None = None,
         ema_decay: float | None = None,
-        encode_steps: int = 200,
-        encode_restarts: int = 4,
+        inversion: Inversion | None = None,
         seed: int = 0,
         name: str | None = None,
     ) -> None:
         super().__init__(
-            *(generator, discriminator, prior, ema_decay, None, seed, name),
-            encode_steps=encode_steps,
-            encode_restarts=encode_restarts,
+            *(generator, discriminator, prior, ema_decay, None, seed, name), inversion=inversion
         )
         check_positive("balance_rate", balance_rate)
         if not 0 < diversity <= 1:
@@ -89,36 +89,36 @@ class BEGAN(EncodedByInversion):
         """Returns the update of the autoencoder, then that of the generator with k."""
         num_rows = tf.shape(x["x"])[0]
         seeds = tf.unstack(tf.random.split(seed, 2, alg="philox"))
-        of_data: list[tf.Tensor] = []  # L(x), which the first update knows and the second needs.
+
+        @functools.cache
+        def of_data() -> tf.Tensor:
+            """Returns L(x), which the first update knows and the second takes over."""
+            return self._error(x["x"], training)
 
         def judge() -> Terms:
             fake = self.generator(self.noise(num_rows, seeds[0]), training=training)
-            real = self._error(x["x"], training)
-            fake = self._error(tf.stop_gradient(fake), training)
-            of_data.append(tf.stop_gradient(real))
+            real, fake = of_data(), self._error(tf.stop_gradient(fake), training)
             return {"loss": real - self.balance.value * fake, "real": real, "fake": fake}
 
-        def deceive() -> Terms:
+        def deceive() -> tuple[Terms, Terms]:
             fake = self.generator(self.noise(num_rows, seeds[1]), training=training)
             loss = self._error(fake, training)
-            surplus = global_mean(self.diversity * of_data[-1] - tf.stop_gradient(loss))
-            return {
-                "loss": loss,
-                "surplus": surplus,
-                "convergence": global_mean(of_data[-1]) + tf.abs(surplus),
-                "balance": self.balance.value,
-            }
+            real, surplus = of_data(), self.diversity * of_data() - loss
+            convergence = global_mean(real) + tf.abs(global_mean(surplus))
+            terms = {"loss": loss, "convergence": tf.stop_gradient(convergence)}
+            aux = {"surplus": tf.reduce_sum(surplus), "count": tf.cast(num_rows, surplus.dtype)}
+            return terms | {"balance": self.balance.value}, aux
 
         return [
             Update("discriminator", judge, ("discriminator",)),
-            Update("generator", deceive, ("generator",), self._after_generator),
+            Update("generator", deceive, ("generator",), self._move_balance),
         ]
 
     def _error(self, x: tf.Tensor, training: bool) -> tf.Tensor:
         """Returns L(x), [batch]."""
         return self.loss(x, self.discriminator(x, training=training))
 
-    def _after_generator(self, terms: Terms) -> None:
-        k = self.balance.value + self.balance_rate * terms["generator_surplus"]
+    def _move_balance(self, terms: Terms, aux: Terms) -> None:
+        surplus = tf.cast(aux["surplus"] / aux["count"], tf.float32)
+        k = self.balance.value + self.balance_rate * surplus
         self.balance.assign(tf.clip_by_value(k, 0.0, 1.0))
-        self.move_ema(terms)

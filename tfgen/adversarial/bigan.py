@@ -8,10 +8,12 @@ import tensorflow as tf
 from tfgen.adversarial.base import AdversarialModel
 from tfgen.adversarial.checks import check_game, warn_of_misfits
 from tfgen.adversarial.penalised import penalised
-from tfgen.core.checks import check_unconditional, expected
+from tfgen.core.checks import expected
 from tfgen.core.config import build_once, register
 from tfgen.data.examples import Batch
 from tfgen.losses import AdversarialLoss, Critic, NonSaturating, Penalty
+from tfgen.model.rows import Conditions
+from tfgen.training.averages import Averages, average_of
 from tfgen.training.update import Terms, Update
 
 
@@ -50,7 +52,7 @@ class BiGAN(AdversarialModel):
         https://arxiv.org/abs/1605.09782.
     """
 
-    groups = ("generator", "encoder", "discriminator")
+    groups = {name: (name,) for name in ("generator", "encoder", "discriminator")}
 
     def __init__(
         self,
@@ -71,7 +73,7 @@ class BiGAN(AdversarialModel):
         self.penalties = tuple(penalties)
         examples, latents = (None, *self.event_shape), (None, self.latent_dim)
         build_once(encoder, examples)
-        self.ema_encoder = self._average_of(encoder)
+        self.ema_encoder = average_of(encoder, ema_decay)
         made = tuple(encoder.compute_output_shape(examples)[1:])
         if made != (self.latent_dim,):
             raise ValueError(expected(f"an encoder to latents of shape ({self.latent_dim},)", made))
@@ -79,9 +81,10 @@ class BiGAN(AdversarialModel):
         warn_of_misfits(discriminator, self.loss, self.penalties)
 
     @property
-    def averages(self) -> list[tuple[keras.layers.Layer | None, keras.layers.Layer]]:
-        """The averages of the generator and of the encoder, each with its network."""
-        return [*super().averages, (self.ema_encoder, self.encoder)]
+    def averages(self) -> Averages:
+        """The averages of the generator and of the encoder, if they are kept."""
+        encoders = [] if self.ema_encoder is None else [(self.ema_encoder, self.encoder)]
+        return [*super().averages, *encoders]
 
     def updates(self, x: Batch, seed: tf.Tensor, training: bool = True) -> list[Update]:
         """Returns the update of the discriminator, then that of the generator and the encoder."""
@@ -109,15 +112,9 @@ class BiGAN(AdversarialModel):
 
         return [
             Update("discriminator", judge, ("discriminator",)),
-            Update("generator", deceive, ("generator", "encoder"), self.move_ema),
+            Update("generator", deceive, ("generator", "encoder")),
         ]
 
-    def encode(self, x: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
+    def encode_rows(self, x: tf.Tensor, condition: Conditions | None = None) -> tf.Tensor:
         """Returns the latents E(x), [batch, latent_dim], of examples [batch, *event]."""
-        check_unconditional(condition)
-        encoder = self.encoder if self.ema_encoder is None else self.ema_encoder
-        return encoder(x, training=False)
-
-    def reconstruct(self, x: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
-        """Returns G(E(x)), [batch, *event]."""
-        return self.decode(self.encode(x, condition))
+        return self.averaged(self.encoder)(x, training=False)

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfgen.core.checks import expected
 from tfgen.losses import AdversarialLoss, LeastSquares, Penalty
+from tfgen.training.keras_compat import flatten_layers
 
 SIGMOIDS = (keras.activations.sigmoid, keras.ops.sigmoid, tf.sigmoid)
 SHAPING = (keras.layers.Reshape, keras.layers.Flatten, keras.layers.Dropout)
@@ -68,7 +69,7 @@ def warn_of_misfits(
 
 def leaves(network: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
     """Yields the layers of a network that hold no others, in the order they were made."""
-    inner = list(network._flatten_layers(include_self=False, recursive=False))
+    inner = flatten_layers(network, include_self=False, recursive=False)
     if not inner:
         yield network
     for layer in inner:

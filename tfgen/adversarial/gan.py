@@ -5,14 +5,14 @@ from collections.abc import Callable, Sequence
 import keras
 import tensorflow as tf
 
-from tfgen.adversarial.base import EncodedByInversion, checked_labels
+from tfgen.adversarial.base import EncodedByInversion, labels_in, with_labels
 from tfgen.adversarial.checks import check_function, check_game, warn_of_misfits
 from tfgen.adversarial.penalised import penalised
 from tfgen.core.checks import check_integer, expected
 from tfgen.core.config import build_once, register
 from tfgen.data.examples import Batch, Examples
-from tfgen.data.indices import checked_indices
 from tfgen.losses import AdversarialLoss, Critic, NonSaturating, Penalty
+from tfgen.model.inversion import Inversion
 from tfgen.training.averages import assign_each
 from tfgen.training.update import Terms, Update
 
@@ -48,7 +48,7 @@ class GAN(EncodedByInversion):
         ema_decay: of the average of the generator that samples, in [0, 1), less in the first steps:
             min(ema_decay, (1 + t) / (10 + t)) at step t; none unless given.
         num_classes: of the labels of a conditional model; unconditional unless given.
-        encode_steps, encode_restarts: how `encode` optimises: Adam steps, and starting points.
+        inversion: how `encode` optimises; `Inversion()`, of the absolute error, unless given.
         seed, name: as for every model.
 
     Logs `discriminator` and `generator`, their losses (that of D with its penalties), and each
@@ -85,15 +85,13 @@ class GAN(EncodedByInversion):
         augmentation: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
         ema_decay: float | None = None,
         num_classes: int | None = None,
-        encode_steps: int = 200,
-        encode_restarts: int = 4,
+        inversion: Inversion | None = None,
         seed: int = 0,
         name: str | None = None,
     ) -> None:
         super().__init__(
             *(generator, discriminator, prior, ema_decay, num_classes, seed, name),
-            encode_steps=encode_steps,
-            encode_restarts=encode_restarts,
+            inversion=inversion,
         )
         check_integer("discriminator_steps", discriminator_steps)
         self.loss = NonSaturating() if loss is None else loss
@@ -109,22 +107,12 @@ class GAN(EncodedByInversion):
 
     def updates(self, x: Batch, seed: tf.Tensor, training: bool = True) -> Sequence[Update]:
         """Returns the updates of D, each on a slice of the batch, and that of G."""
-        slices = self._slices(self._checked(x))
+        slices = self._slices(x)
         seeds = tf.unstack(tf.random.split(seed, len(slices) + 1, alg="philox"))
         return [
             *(self._judge(k, part, seeds[k], training) for k, part in enumerate(slices)),
             self._deceive(slices[-1], seeds[-1], training),
         ]
-
-    def _checked(self, x: Batch) -> Batch:
-        """Returns a batch whose labels, if they are needed, are checked when the step runs.
-
-        Networks of other packages may take a label that is out of range for some class or none.
-        """
-        if self.num_classes is None:
-            return x
-        labels = checked_labels(x["label"], self.num_classes)
-        return x | {"label": checked_indices(labels, self.num_classes, "labels")}
 
     def _slices(self, x: Batch) -> list[Batch]:
         """Returns the parts of a batch, one for each update of D.
@@ -150,7 +138,7 @@ class GAN(EncodedByInversion):
             real, fake = self._seen(x["x"], seeds[1]), self._seen(fake, seeds[2])
             logits = [self._logits(images, x, training) for images in (real, fake)]
             loss = self.loss.discriminator(*logits)
-            critic = Critic(self.discriminator, self._labels(x))
+            critic = Critic(self.discriminator, labels_in(self.conditions_of(x)))
             done = self.step.value * self.discriminator_steps + k
             return penalised(loss, self.penalties, critic, real, fake, seeds[3], done)
 
@@ -168,25 +156,23 @@ class GAN(EncodedByInversion):
             real = self._logits(self._seen(x["x"], seeds[2]), x, training)
             return {"loss": self.loss.generator(fake, real)}
 
-        return Update("generator", terms, ("generator",), self.move_ema)
+        return Update("generator", terms, ("generator",))
 
     def _generate(self, x: Batch, seed: tf.Tensor, training: bool) -> tf.Tensor:
         """Returns an example for each of a batch, of the same label if there are labels."""
         z = self.noise(tf.shape(x["x"])[0], seed)
-        return self.generator(self._with_labels(z, self._labels(x)), training=training)
-
-    def _labels(self, x: Batch) -> tf.Tensor | None:
-        return None if self.num_classes is None else x["label"]
+        return self.generator(with_labels(z, self.conditions_of(x)), training=training)
 
     def _logits(self, images: tf.Tensor, x: Batch, training: bool) -> tf.Tensor:
         """Returns what the discriminator says of images, which have the labels of a batch."""
-        return self.discriminator(self._with_labels(images, self._labels(x)), training=training)
+        inputs = with_labels(images, self.conditions_of(x))
+        return self.discriminator(inputs, training=training)
 
     def _seen(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Returns what the discriminator sees of images."""
         return images if self.augmentation is None else self.augmentation(images, seed)
 
-    def _clip(self, terms: Terms) -> None:
+    def _clip(self, terms: Terms, aux: Terms) -> None:
         if self.weight_clip is not None:
             assign_each(self.discriminator.trainable_variables, self.weight_clip)
 

@@ -1,12 +1,11 @@
 """A discriminator's loss with its penalties."""
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from tfgen.losses import Critic, Lazy, Penalty
+from tfgen.losses import Critic, Penalty
 from tfgen.training.update import Terms
 
 
@@ -26,7 +25,7 @@ def penalised(
     """
     terms = {"loss": loss}
     for penalty, own in zip(penalties, _split(seed, len(penalties)), strict=True):
-        value, name = penalty(critic, real, fake, own, step), title(penalty)
+        value, name = penalty(critic, real, fake, own, step), penalty.log_name
         terms["loss"] += value
         terms[name] = terms[name] + value if name in terms else value
     return terms
@@ -34,9 +33,3 @@ def penalised(
 
 def _split(seed: tf.Tensor, count: int) -> list[tf.Tensor]:
     return tf.unstack(tf.random.split(seed, count, alg="philox")) if count else []
-
-
-def title(penalty: Penalty) -> str:
-    """Returns the name of a penalty in the logs, e.g. gradient_penalty."""
-    kind = type(penalty.penalty if isinstance(penalty, Lazy) else penalty).__name__
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind).lower()

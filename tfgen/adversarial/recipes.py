@@ -33,19 +33,15 @@ from tfgen.losses import (
     Wasserstein,
     WeightClip,
 )
+from tfgen.model.inversion import Inversion
 from tfgen.training.sghmc import SGHMC
 
 Layer = keras.layers.Layer
 
 
-def _adam(rate: float, beta_1: float, beta_2: float = 0.999) -> keras.optimizers.Optimizer:
-    return keras.optimizers.Adam(rate, beta_1=beta_1, beta_2=beta_2)
-
-
 def _compiled(model: Any, rate: float, beta_1: float, beta_2: float = 0.999) -> Any:
     """Returns a model compiled with an Adam of its own for each group."""
-    groups = {f"{group}_optimizer": _adam(rate, beta_1, beta_2) for group in model.groups}
-    model.compile(**groups)
+    model.compile(keras.optimizers.Adam(rate, beta_1=beta_1, beta_2=beta_2))
     return model
 
 
@@ -89,8 +85,7 @@ def wgan(generator: Layer, discriminator: Layer, clip: float = 0.01, **kwargs: A
     """
     settings = {"discriminator_steps": 5, "weight_clip": WeightClip(clip), **kwargs}
     model = GAN(generator, discriminator, Wasserstein(), **settings)
-    rms = keras.optimizers.RMSprop
-    model.compile(generator_optimizer=rms(5e-5), discriminator_optimizer=rms(5e-5))
+    model.compile(keras.optimizers.RMSprop(5e-5))
     return model
 
 
@@ -172,7 +167,7 @@ def bayesian_gan(
     posterior draw each. The first number of a latent, in [0, 1), says which makes an example, and a
     batch is divided among them: batches are of as many examples as one GAN takes, times
     `len(generators)`. Interpolation passes from one generator to the next, and `encode` chooses
-    among those of its starting points: eight a generator, unless `encode_restarts` is given.
+    among those of its starting points: eight a generator, unless `inversion` is given.
 
     Args:
         generators, discriminators: networks of their own weights, without batch normalisation.
@@ -195,7 +190,7 @@ def bayesian_gan(
         gan.fit(x, batch_size=5 * 128, epochs=200)
         gan.sample(1000, seed=0)
     """
-    kwargs.setdefault("encode_restarts", 8 * len(generators))
+    kwargs.setdefault("inversion", Inversion(restarts=8 * len(generators)))
     noise = Blockwise([Uniform(1, 0.0, 1.0), prior or StandardNormal(64)])
     model = GAN(OneOf(generators), EachOf(discriminators), prior=noise, **kwargs)
     settings = {"learning_rate": learning_rate, "friction": friction, "prior_std": prior_std}

@@ -3,19 +3,21 @@
 from collections.abc import Mapping
 from typing import Any
 
-import keras
-
 from tfgen.core.checks import check_integer, check_seed, expected
 from tfgen.core.random import row_seeds
 from tfgen.metrics.score import Score, StreamingMetric
+from tfgen.training.callback import Callback
 
 
-class Evaluate(keras.callbacks.Callback):
+class Evaluate(Callback):
     """Scores the samples of the same seed after each so many epochs, and logs the scores.
 
     The log names are those of the metrics; of a metric with several scores, the name with each
     score's own, such as `manifold_precision`. Callbacks that come later in the list, and the
     `History` that `fit` returns, see them in `logs`.
+
+    Where a model is trained in stages, the samples are those of the stage's own model, if these are
+    examples, else of the whole. A model that cannot sample gets no scores.
 
     Example:
         fid = metrics.FrechetInceptionDistance(extractor, split="test")
@@ -62,13 +64,15 @@ class Evaluate(keras.callbacks.Callback):
         self.batch_size = batch_size
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        if (epoch + 1) % self.every:
+        model = None if (epoch + 1) % self.every else self.sampler()
+        if model is None:
             return
         for metric in self.scored.values():
             metric.reset(keep_real=True)
         seeds = row_seeds(self.num_samples, self.seed)
         for first in range(0, self.num_samples, self.batch_size):
-            images = self.model.sample_rows(seeds[first : first + self.batch_size])
+            rows = seeds[first : first + self.batch_size]
+            images = model.sample(len(rows), seed=rows)
             for metric in self.scored.values():
                 metric.update_fake(images.numpy())
         if logs is not None:

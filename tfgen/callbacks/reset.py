@@ -7,9 +7,11 @@ import keras
 import tensorflow as tf
 
 from tfgen.core.checks import check_integer, check_member, check_positive, expected
+from tfgen.training.callback import Callback
+from tfgen.training.keras_compat import learning_rate_variable
 
 
-class ResetOptimizers(keras.callbacks.Callback):
+class ResetOptimizers(Callback):
     """Zeroes the state of optimizers at each epoch, and halves their learning rates every so often.
 
     GLANN's reference code makes its optimizers anew each epoch: their moments and step counts are
@@ -40,27 +42,32 @@ class ResetOptimizers(keras.callbacks.Callback):
             check_integer("halve_every", halve_every)
         self.learning_rates = dict(learning_rates)
         self.halve_every = halve_every
-        self.stage = stage
+        self.only_stage = stage
 
-    def within(self, stage: str) -> keras.callbacks.Callback:
-        """Returns itself for the stage that it is for, and what does nothing for others."""
-        return self if self.stage in (None, stage) else keras.callbacks.Callback()
+    def _optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
+        """Returns the optimizers to reset in this stage, by group, without their loss scales.
+
+        The loss scale around an optimizer, which float16 needs, is no state of the optimizer.
+        """
+        if self.only_stage not in (None, self.stage):
+            return {}
+        found = {group: self.model.optimizer_of(group) for group in self.learning_rates}
+        scaled = keras.optimizers.LossScaleOptimizer
+        return {g: o.inner_optimizer if isinstance(o, scaled) else o for g, o in found.items()}
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        for group in self.learning_rates:
-            check_member("group", group, self.model.groups)
-            optimizer = getattr(self.model, f"{group}_optimizer")
-            rate = getattr(optimizer, "inner_optimizer", optimizer).get_config()["learning_rate"]
-            if isinstance(rate, dict):
+        if self.only_stage in (None, self.stage):
+            for group in self.learning_rates:
+                check_member("group", group, self.model.groups)
+        for group, optimizer in self._optimizers().items():
+            if isinstance(optimizer.get_config()["learning_rate"], dict):
                 raise ValueError(expected(f"a constant learning rate of {group}", "a schedule"))
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         halvings = epoch // self.halve_every if self.halve_every else 0
-        for group, rate in self.learning_rates.items():
-            optimizer = getattr(self.model, f"{group}_optimizer")
-            # The loss scale around it, which float16 needs, is no state of the optimizer.
-            optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+        for group, optimizer in self._optimizers().items():
+            rate = learning_rate_variable(optimizer)
             for variable in optimizer.variables:
-                if variable is not getattr(optimizer, "_learning_rate", None):
+                if variable is not rate:
                     variable.assign(tf.zeros_like(variable.value))
-            optimizer.learning_rate = rate * 0.5**halvings
+            optimizer.learning_rate = self.learning_rates[group] * 0.5**halvings

@@ -1,17 +1,17 @@
 """A sheet of samples after each epoch."""
 
-import copy
 import math
 import os
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from tfgen.core.checks import check_integer, check_rank, expected
 from tfgen.core.files import check_writable, written_whole
+from tfgen.core.specs import is_image
+from tfgen.training.callback import Callback
 
 
 def image_grid(images: np.ndarray, columns: int | None = None, gap: int = 1) -> np.ndarray:
@@ -59,7 +59,7 @@ def write_png(path: str | os.PathLike, image: np.ndarray) -> None:
         unfinished.write_bytes(tf.io.encode_png(pixels).numpy())
 
 
-class SampleGrid(keras.callbacks.Callback):
+class SampleGrid(Callback):
     """Writes `samples_<epoch>.png`, the same seed's samples after each epoch.
 
     A model that is trained in stages, such as GLANN, gets `samples_<stage>_<epoch>.png`, with the
@@ -86,22 +86,14 @@ class SampleGrid(keras.callbacks.Callback):
         self.num_samples = num_samples
         self.every = every
         self.seed = seed
-        self._name = "samples"
-        self._whole: keras.Model | None = None
-
-    def within(self, stage: str) -> "SampleGrid":
-        """Returns the like for one stage of the model that `set_model` told of."""
-        grid = copy.copy(self)
-        grid._name = f"{self._name}_{stage}"
-        grid._whole = self.model
-        return grid
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         check_writable(self.directory)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         done = epoch + 1
-        drawn = [m for m in (self.model, self._whole) if m and len(m.event_shape) == 3]
-        if done % self.every == 0 and drawn:
-            samples = drawn[0].sample(self.num_samples, seed=self.seed)
-            write_png(self.directory / f"{self._name}_{done:04d}.png", image_grid(samples.numpy()))
+        model = None if done % self.every else self.sampler()
+        if model is not None and is_image(model.event_spec):
+            samples = model.sample(self.num_samples, seed=self.seed)
+            name = f"samples_{self.stage}_{done:04d}" if self.stage else f"samples_{done:04d}"
+            write_png(self.directory / f"{name}.png", image_grid(samples.numpy()))

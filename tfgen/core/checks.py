@@ -1,7 +1,21 @@
 """Argument checks whose messages all read "Expected ... Received: ..."."""
 
+import operator
 from collections.abc import Collection
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
+
+
+@runtime_checkable
+class Shaped(Protocol):
+    """What has a shape and a dtype: an array, a tensor, or the specification of one."""
+
+    @property
+    def shape(self) -> Any:
+        """The sizes of the axes."""
+
+    @property
+    def dtype(self) -> Any:
+        """The type of the numbers."""
 
 
 def expected(what: str, received: Any) -> str:
@@ -27,8 +41,10 @@ def check_not_negative(name: str, value: float) -> None:
 
 def check_integer(name: str, value: int, minimum: int = 1) -> None:
     """Raises TypeError unless `value` is an integer, ValueError unless it is >= `minimum`."""
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(expected(f"`{name}` to be an integer", repr(value)))
+    try:
+        operator.index(None if isinstance(value, bool) else value)
+    except TypeError:
+        raise TypeError(expected(f"`{name}` to be an integer", repr(value))) from None
     if value < minimum:
         raise ValueError(expected(f"`{name}` >= {minimum}", value))
 

@@ -5,14 +5,31 @@ from typing import Any, TypeVar
 
 import keras
 
+from tfgen.core.checks import expected
+
 Class = TypeVar("Class", bound=type)
 
 PACKAGE = "tfgen"
 
 
 def register(cls: Class) -> Class:
-    """Registers a class with Keras under the package name "tfgen", so that files can name it."""
-    return keras.saving.register_keras_serializable(package=PACKAGE)(cls)
+    """Registers a class with Keras, so that files can name it.
+
+    Classes of the library go by the package name "tfgen", those of others by the name of the module
+    that they are defined in: a GAN of yours does not take the place of ours.
+
+    Raises:
+        ValueError: when another class has the name already.
+    """
+    module = cls.__module__
+    package = PACKAGE if module.partition(".")[0] == PACKAGE else module
+    name = f"{package}>{cls.__name__}"
+    other = keras.saving.get_registered_object(name)
+    # The same class may be defined again, as in a notebook.
+    if other is not None and (other.__module__, other.__qualname__) != (module, cls.__qualname__):
+        what = f"a class of another name than {name}, which is taken"
+        raise ValueError(expected(what, f"{module}.{cls.__qualname__}"))
+    return keras.saving.register_keras_serializable(package=package)(cls)
 
 
 class Configurable:

@@ -34,11 +34,11 @@ _UNIFORM, _NORMAL, _SPLIT, _STREAM = (use << 30 for use in range(4))
 _LANES = 16  # The most floats that a CPU works on at once.
 
 
-def row_seeds(num_rows: int, seed: int | tf.Tensor | None = None) -> tf.Tensor:
+def row_seeds(num_rows: int | tf.Tensor, seed: int | tf.Tensor | None = None) -> tf.Tensor:
     """Returns the seeds of `num_rows` samples: row i of `seed` is the pair (seed, i).
 
     Args:
-        num_rows: how many, > 0.
+        num_rows: how many, > 0; in a graph it may be an integer tensor.
         seed: in [0, 2**31), or None for one drawn from Python's `random` module; or the row seeds
             themselves, a tensor or array, int32 [num_rows, 2].
 
@@ -52,10 +52,12 @@ def row_seeds(num_rows: int, seed: int | tf.Tensor | None = None) -> tf.Tensor:
     >>> row_seeds(2, seed=7).numpy().tolist()
     [[7, 0], [7, 1]]
     """
-    check_integer("num_samples", num_rows)
-    num_rows = int(num_rows)
+    known = not tf.is_tensor(num_rows)
+    if known:
+        check_integer("num_samples", num_rows)
+        num_rows = int(num_rows)
     if isinstance(seed, np.ndarray) or tf.is_tensor(seed):
-        return _checked_rows("seed", tf.convert_to_tensor(seed), num_rows)
+        return _checked_rows("seed", tf.convert_to_tensor(seed), num_rows if known else None)
     if seed is None:
         seed = random.randrange(2**31)
     check_seed("seed", seed)
@@ -82,16 +84,19 @@ def stream(seeds: tf.Tensor, name: str) -> tf.Tensor:
 
     Raises:
         TypeError: when the name is not a string, or the seeds are not int32.
+        ValueError: when the seeds have another shape.
     """
     if not isinstance(name, str):
         raise TypeError(expected("the name of a stream, a string", repr(name)))
     seeds = tf.convert_to_tensor(seeds)
+    if not seeds.shape[-1:].is_compatible_with([2]):
+        raise ValueError(expected("seeds of shape [..., 2]", tuple(seeds.shape)))
     rows = _checked_rows("seeds", tf.reshape(seeds, [-1, 2]))
     words = np.frombuffer(hashlib.sha256(name.encode()).digest()[:8], "<u4")
     return tf.reshape(_stream(rows, tf.constant(words)), tf.shape(seeds))
 
 
-def split(seeds: tf.Tensor, num: int) -> tf.Tensor:
+def split(seeds: tf.Tensor, num: int | tf.Tensor) -> tf.Tensor:
     """Returns so many seeds of each row's, int32 [batch, num, 2] from [batch, 2]."""
     return _by_row(_split, seeds, (num, 2), num)
 
@@ -106,9 +111,12 @@ def normal(seeds: tf.Tensor, shape: Sequence[int]) -> tf.Tensor:
     return _by_row(_normal, seeds, shape, math.prod(shape))
 
 
-def _by_row(draw: Callable, seeds: tf.Tensor, shape: Sequence[int], num: int) -> tf.Tensor:
+def _by_row(
+    draw: Callable, seeds: tf.Tensor, shape: Sequence[int], num: int | tf.Tensor
+) -> tf.Tensor:
+    """Returns the numbers [batch, num, ...] that a function draws, as [batch, *shape]."""
     rows = _checked_rows("seeds", tf.convert_to_tensor(seeds))
-    return tf.reshape(draw(rows, tf.constant(num)), [tf.shape(rows)[0], *shape])
+    return tf.reshape(draw(rows, tf.cast(num, tf.int32)), [tf.shape(rows)[0], *shape])
 
 
 # Graphs, because the cipher takes milliseconds operation by operation; and one for all shapes.

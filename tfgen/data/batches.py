@@ -4,28 +4,32 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from tfgen.core.checks import expected
+from tfgen.core import specs
+from tfgen.core.checks import Shaped, expected
 from tfgen.data.examples import Batch, Examples
+from tfgen.data.image_checks import check_images
 
 
-def as_batch(data: Any) -> Batch:
+def as_batch(data: Any, name: str = "label") -> Batch:
     """Returns training data as a dictionary with the key "x".
 
     Args:
-        data: a dictionary, a tensor [batch, *event], `(x,)` or `(x, label)`; the first of a tuple
-            may be a dictionary.
+        data: a dictionary, a tensor [batch, *event], `(x,)`, `(x, y)` or `(x, {name: y, ...})`; the
+            first of a tuple may be a dictionary.
+        name: what a bare `y` is called.
 
     Raises:
         ValueError: when a dictionary has no "x".
     """
-    x, label, _ = keras.utils.unpack_x_y_sample_weight(data)
+    x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
     batch = dict(x) if isinstance(x, Mapping) else {"x": x}
     if "x" not in batch:
         raise ValueError(expected("batches with the key 'x'", sorted(batch)))
-    if label is not None:
-        batch["label"] = label
+    if y is not None:
+        batch |= y if isinstance(y, Mapping) else {name: y}
     return batch
 
 
@@ -34,7 +38,7 @@ def as_examples(x: Any, y: Any, batch_size: int | None, seed: int) -> Any:
 
     Args:
         x: an array [num_examples, *event], or other data.
-        y: labels, integers [num_examples], of an array.
+        y: labels, integers [num_examples], of an array, or its columns by name.
         batch_size: of an array; 32 unless given.
         seed: of the order of an array's examples.
 
@@ -43,8 +47,11 @@ def as_examples(x: Any, y: Any, batch_size: int | None, seed: int) -> Any:
         ValueError: when an array is refused by `Examples`, or other data come with `y` or
             `batch_size`.
     """
-    if hasattr(x, "shape") and hasattr(x, "dtype"):
-        return Examples(x, y, batch_size=32 if batch_size is None else batch_size, seed=seed)
+    if isinstance(x, Shaped):
+        columns = y if isinstance(y, Mapping) else {}
+        labels = None if isinstance(y, Mapping) else y
+        size = 32 if batch_size is None else batch_size
+        return Examples(x, labels, batch_size=size, seed=seed, columns=columns)
     if y is not None or batch_size is not None:
         raise ValueError(expected("`y` and `batch_size` only with arrays", type(x)))
     return x
@@ -57,24 +64,49 @@ def element_spec(data: Any) -> Any:
         TypeError: when the data are neither.
         ValueError: when a dataset is known to be empty.
     """
-    if not hasattr(data, "element_spec"):
+    if isinstance(data, tf.data.Dataset) and data.cardinality() == 0:
+        raise ValueError(expected("a dataset of at least one batch", "an empty dataset"))
+    if not isinstance(data, Examples | tf.data.Dataset | tf.distribute.DistributedDataset):
         raise TypeError(
             expected("what tfgen.data.load returned, an array or a tf.data.Dataset", type(data))
         )
-    if isinstance(data, tf.data.Dataset) and data.cardinality() == 0:
-        raise ValueError(expected("a dataset of at least one batch", "an empty dataset"))
     return data.element_spec
 
 
-def check_examples_like(event_shape: tuple[int, ...], spec: Batch) -> None:
-    """Raises unless batches of a specification hold float32 examples of a model's shape.
+def check_batches(
+    spec: Batch,
+    event: tf.TensorSpec,
+    conditions: Mapping[str, tf.TensorSpec],
+    examples: Examples | None,
+) -> None:
+    """Raises unless batches hold examples and conditions such as a model takes.
+
+    Args:
+        spec: of the batches.
+        event: the specification of one example.
+        conditions: the specification of each condition, by name.
+        examples: the data, whose values are checked too; None when they are a dataset.
 
     Raises:
-        TypeError: when they are not float32.
-        ValueError: when they have another shape.
+        TypeError: when something has another type.
+        ValueError: when something is missing, or has another shape or values out of range.
     """
-    if spec["x"].dtype != tf.float32:
-        raise TypeError(expected("float32 examples", spec["x"].dtype.name))
-    if tuple(spec["x"].shape[1:]) != event_shape:
-        what = f"examples of shape {event_shape}, as the generator makes"
+    if spec["x"].dtype != event.dtype:
+        raise TypeError(expected(f"{event.dtype.name} examples", spec["x"].dtype.name))
+    if not spec["x"].shape.is_compatible_with([None, *event.shape]):
+        what = f"examples of shape {tuple(event.shape)}, as the model makes"
         raise ValueError(expected(what, tuple(spec["x"].shape[1:])))
+    for name, condition in conditions.items():
+        if name not in spec:
+            how = "fit(x, labels) gives it" if name == "label" else f"fit(x, {{{name!r}: ...}})"
+            what = f"batches with the key {name!r} ({how}): the model is conditional"
+            raise ValueError(expected(what, sorted(spec)))
+        specs.with_shape(tf.zeros([1, *spec[name].shape[1:]], spec[name].dtype), condition, name)
+    if examples is None:
+        return
+    if specs.is_image(event):
+        check_images(examples.x)
+    elif specs.bounds(event) and examples.x.dtype != np.uint8:
+        specs.check_values(examples.x, event, event.name)
+    for name, condition in conditions.items():
+        specs.check_values(examples.columns[name], condition, name)

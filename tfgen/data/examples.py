@@ -1,7 +1,7 @@
 """Training data in memory, in an order that depends on the seed and the epoch alone."""
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ Batch = dict[str, tf.Tensor]
 
 
 class Examples:
-    """Examples in memory, with labels or without, and the batches made of them.
+    """Examples in memory, with labels or other columns or without, and the batches made of them.
 
     They are kept as they are stored, one byte a value as uint8 and four as float32, once, whatever
     the number of datasets made from them: 60,000 x 28 x 28 x 1 uint8 images are 47 MB, 200,000 x 64
@@ -24,8 +24,8 @@ class Examples:
     Training that is resumed at epoch k therefore sees the batches of an uninterrupted run.
 
     Args:
-        x: [num_examples, *event], uint8 in [0, 255], which stands for [0, 1], or finite floats;
-            copied.
+        x: [num_examples, *event], uint8 in [0, 255], which stands for [0, 1], finite floats, or
+            other integers, such as tokens, within int32; copied.
         labels: integers [num_examples] in [0, num_classes), or None.
         batch_size: examples in a batch, over all replicas; at most as many as there are.
         seed: of the order, in [0, 2**31).
@@ -33,10 +33,13 @@ class Examples:
         class_names: the name of each class, if they have names.
         name: what reports call the data.
         split: what reports call this part of it.
+        columns: what else belongs to each example, by name: integers or finite floats
+            [num_examples, ...]. Labels are the column "label".
 
     Attributes:
-        x: [num_examples, *event], uint8 or float32, read-only.
+        x: [num_examples, *event], uint8, float32 or int32, read-only.
         labels: int64 [num_examples], read-only, or None.
+        columns: int64 and float32 arrays by name, read-only, the labels among them.
 
     Raises:
         TypeError: if examples or labels have a wrong dtype.
@@ -54,6 +57,7 @@ class Examples:
         class_names: Sequence[str] | None = None,
         name: str = "array",
         split: str = "all",
+        columns: Mapping[str, Any] | None = None,
     ) -> None:
         x = _checked_examples(np.asarray(x))
         check_batch_size(batch_size, len(x))
@@ -71,11 +75,18 @@ class Examples:
         self.split = split
         # The arrays are views of the tensors, so that the examples are in memory once.
         self._x, self.x = _on_host(x)
-        self._labels: tf.Tensor | None = None
-        self.labels: np.ndarray | None = None
+        found = _checked_columns(columns or {}, len(x))
         if labels is not None:
-            self._labels, self.labels = _on_host(labels)
+            found["label"] = labels
+        hosted = {key: _on_host(column) for key, column in found.items()}
+        self._columns = {key: tensor for key, (tensor, _) in hosted.items()}
+        self.columns = {key: array for key, (_, array) in hosted.items()}
         self._round = (self.num_examples, 1)
+
+    @property
+    def labels(self) -> np.ndarray | None:
+        """The label of each example, int64 [num_examples], if they have labels."""
+        return self.columns.get("label")
 
     @property
     def num_examples(self) -> int:
@@ -97,12 +108,17 @@ class Examples:
         """The specification of a batch."""
         size = self.batch_size
         spec = {
-            "x": tf.TensorSpec([size, *self.event_shape], tf.float32, name="x"),
+            "x": tf.TensorSpec([size, *self.event_shape], self._dtype, name="x"),
             "index": tf.TensorSpec([size], tf.int64, name="index"),
         }
-        if self.labels is not None:
-            spec["label"] = tf.TensorSpec([size], tf.int64, name="label")
+        for name, column in self._columns.items():
+            spec[name] = tf.TensorSpec([size, *column.shape[1:]], column.dtype, name=name)
         return spec
+
+    @property
+    def _dtype(self) -> tf.DType:
+        """The type of examples in batches: floats, but for integers that stand for themselves."""
+        return tf.int32 if self._x.dtype == tf.int32 else tf.float32
 
     def __len__(self) -> int:
         return self.num_examples
@@ -129,8 +145,8 @@ class Examples:
             first_epoch: the epoch to start from, >= 0.
 
         Returns:
-            A dataset of dictionaries: "x" float32 [batch, *event], "index" int64 [batch], the rows
-            of `self.x` they are, and if there are labels, "label" int64 [batch]. Under
+            A dataset of dictionaries: "x" float32 or int32 [batch, *event], "index" int64 [batch],
+            the rows of `self.x` they are, and each column, such as "label" int64 [batch]. Under
             tf.distribute every replica gets other rows of the same batch.
 
         Raises:
@@ -143,12 +159,12 @@ class Examples:
         return batches.map(self._gather).prefetch(2).with_options(_options())
 
     def as_float(self, index: Any = slice(None)) -> np.ndarray:
-        """Returns examples as models see them, float32 [n, *event], uint8 scaled to [0, 1].
+        """Returns examples as models see them, [n, *event]: float32, uint8 scaled to [0, 1], int32.
 
         Args:
             index: a slice or integers [n]; all examples unless given.
         """
-        x = self.x[index].astype(np.float32)
+        x = self.x[index].astype(self._dtype.as_numpy_dtype)
         return x / np.float32(255) if self.x.dtype == np.uint8 else x
 
     def with_batch_size(self, batch_size: int) -> "Examples":
@@ -214,13 +230,11 @@ class Examples:
 
     def _gather(self, index: tf.Tensor) -> Batch:
         """Returns the batch made of these rows."""
-        x = tf.cast(tf.gather(self._x, index), tf.float32)
+        x = tf.cast(tf.gather(self._x, index), self._dtype)
         if self._x.dtype == tf.uint8:
             x /= 255.0
-        batch = {"x": x, "index": index}
-        if self._labels is not None:
-            batch["label"] = tf.gather(self._labels, index)
-        return batch
+        columns = {name: tf.gather(column, index) for name, column in self._columns.items()}
+        return {"x": x, "index": index, **columns}
 
 
 def check_batch_size(batch_size: int, num_examples: int) -> None:
@@ -233,17 +247,44 @@ def check_batch_size(batch_size: int, num_examples: int) -> None:
 
 
 def _checked_examples(x: np.ndarray) -> np.ndarray:
-    if x.dtype != np.uint8 and x.dtype.kind != "f":
-        raise TypeError(expected("uint8 or floating point examples", x.dtype))
+    """Returns examples as uint8, int32 or float32, or raises."""
+    if x.dtype.kind not in "uif":
+        raise TypeError(expected("examples that are integers or floating point numbers", x.dtype))
     if x.ndim < 2 or x.size == 0:
         raise ValueError(expected("examples [num_examples, *event], none empty", x.shape))
     if x.dtype == np.uint8:
         return x
+    if x.dtype.kind == "f":
+        return _finite(x, "example")
+    if x.min() < np.iinfo(np.int32).min or x.max() > np.iinfo(np.int32).max:
+        raise ValueError(expected("integers within int32", f"{x.min()} to {x.max()}"))
+    return x.astype(np.int32, copy=False)
+
+
+def _finite(x: np.ndarray, what: str) -> np.ndarray:
+    """Returns floats as float32, or raises ValueError, naming the first that is not finite."""
     finite = np.isfinite(x).reshape(len(x), -1).all(axis=1)
     if not finite.all():
-        received = f"NaN or infinity in example {finite.argmin()}"
-        raise ValueError(expected("finite examples", received))
+        received = f"NaN or infinity in {what} {finite.argmin()}"
+        raise ValueError(expected(f"finite {what}s", received))
     return x.astype(np.float32, copy=False)
+
+
+def _checked_columns(columns: Mapping[str, Any], num_examples: int) -> dict[str, np.ndarray]:
+    """Returns columns as int64 and float32, or raises."""
+    found = {}
+    for name, column in columns.items():
+        column = np.asarray(column)
+        if name in ("x", "index"):
+            raise ValueError(expected("columns of other names than 'x' and 'index'", repr(name)))
+        if column.dtype.kind not in "uif":
+            raise TypeError(expected(f"`{name}` of numbers", f"dtype {column.dtype}"))
+        if column.shape[:1] != (num_examples,):
+            what = f"`{name}` of {num_examples} rows, one for each example"
+            raise ValueError(expected(what, f"shape {column.shape}"))
+        is_float = column.dtype.kind == "f"
+        found[name] = _finite(column, name) if is_float else column.astype(np.int64)
+    return found
 
 
 def check_labels(labels: Any, num_examples: int, num_classes: int | None = None) -> np.ndarray:

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfgen.core.checks import check_rank, expected
+from tfgen.core.checks import Shaped, check_rank, expected
+from tfgen.core.specs import IMAGE_CHANNELS
 
-CHANNELS = (1, 3, 4)
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 AXES = "[batch, height, width, channels]"
 
@@ -28,7 +28,7 @@ def check_images(images: Any, name: str = "images") -> None:
         ValueError: if the rank or the number of channels is wrong, an axis is empty, or a value
             is NaN, infinite or outside [0, 1]; the first such example is named.
     """
-    if not hasattr(images, "shape") or not hasattr(images, "dtype"):
+    if not isinstance(images, Shaped):
         raise TypeError(expected(f"`{name}` to be an array or a tensor, {AXES}", type(images)))
     dtype = getattr(images.dtype, "name", str(images.dtype))
     if dtype != "uint8" and dtype not in FLOATS:
@@ -40,15 +40,15 @@ def check_images(images: Any, name: str = "images") -> None:
     if 0 in tuple(images.shape):
         raise ValueError(expected(f"`{name}` not to be empty", f"shape {tuple(images.shape)}"))
     check_channels(images.shape[-1], f"`{name}`")
-    if hasattr(images, "numpy"):
-        images = images.numpy()
+    if tf.is_tensor(images):
+        images = tf.get_static_value(tf.convert_to_tensor(images))  # None of a tensor in a graph.
     if isinstance(images, np.ndarray) and dtype in FLOATS:
         _check_values(images, name)
 
 
 def check_channels(channels: int | None, name: str, hint: str = "") -> None:
     """Raises ValueError unless the number of channels is 1, 3, 4 or unknown."""
-    if channels is not None and channels not in CHANNELS:
+    if channels is not None and channels not in IMAGE_CHANNELS:
         raise ValueError(
             expected(f"{name} to have 1, 3 or 4 channels, last{hint}", f"{channels} channels")
         )

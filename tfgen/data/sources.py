@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tfgen.core.checks import check_integer, check_member, check_seed, expected
+from tfgen.core.specs import IMAGE_CHANNELS
 from tfgen.data.examples import check_batch_size, check_labels
-from tfgen.data.image_checks import CHANNELS, check_images
+from tfgen.data.image_checks import check_images
 from tfgen.data.transforms import ImageSize, check_image_size, fit_array
 
 IMAGE_KEYS = ("x", "images", "arr_0")
@@ -53,7 +54,7 @@ class Request:
         if self.num_examples is not None:
             check_integer("num_examples", self.num_examples)
         if self.channels is not None:
-            check_member("channels", self.channels, CHANNELS)
+            check_member("channels", self.channels, IMAGE_CHANNELS)
 
     def check_count(self, available: int) -> int:
         """Returns how many examples to read of those there are; raises ValueError if too few."""

@@ -32,6 +32,8 @@ def is_tfds_name(name: str) -> bool:
 
 def read_tfds(name: str, request: Request) -> Source:
     """Reads a split of a data set, and downloads and prepares the data set first if need be."""
+    import tensorflow_datasets as tfds
+
     data_dir = request.data_dir or os.environ.get("TFDS_DATA_DIR")
     builder = _builder(name, os.path.expanduser(data_dir) if data_dir else None)
     image_key = _image_key(name, builder)
@@ -40,7 +42,7 @@ def read_tfds(name: str, request: Request) -> Source:
         _prepare(name, builder)
     count = request.check_count(_split_size(builder, request.split))
     label = builder.info.features["label"] if "label" in builder.info.features else None
-    has_labels = hasattr(label, "num_classes")
+    has_labels = isinstance(label, tfds.features.ClassLabel)
     examples = _read_examples(builder, request.split, image_key, has_labels).take(count)
     images, labels = _to_memory(_fit_batches(examples, request), count)
     if not has_labels:

@@ -1,6 +1,7 @@
 """Size and channels of images, on one image or many, in a graph or out of one."""
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ def check_image_size(image_size: Any) -> None:
     """Raises unless `image_size` is None, an integer >= 1, or a pair of them."""
     if image_size is None:
         return
-    sizes = (image_size, image_size) if hasattr(image_size, "__index__") else image_size
+    sizes = (image_size, image_size) if isinstance(image_size, Integral) else image_size
     if not isinstance(sizes, (tuple, list)) or len(sizes) != 2:
         what = "`image_size` to be an integer or a pair (height, width)"
         raise TypeError(expected(what, repr(image_size)))

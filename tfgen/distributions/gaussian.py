@@ -6,43 +6,20 @@ that is kept hides its weights from Keras.
 
 from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from tfgen.core import random
-from tfgen.core.checks import check_integer, check_not_negative, check_rank, expected
-from tfgen.core.config import Configurable, register
+from tfgen.core.checks import check_integer, check_not_negative, expected
+from tfgen.core.config import register
+from tfgen.distributions.density import FittedDensity
 
 if TYPE_CHECKING:
     from tensorflow_probability import distributions as tfd
 
 
-class _Density(Configurable, keras.layers.Layer):
-    """Base of the densities over vectors [batch, dim] that are fitted, not trained."""
-
-    def __init__(self, dim: int, **kwargs: object) -> None:
-        super().__init__(**{"trainable": False, **kwargs})
-        check_integer("dim", dim)
-        self.dim = dim
-
-    def _constant(self, name: str, shape: tuple[int, ...], initializer: str) -> keras.Variable:
-        return self.add_weight(
-            name=name, shape=shape, initializer=initializer, trainable=False, dtype="float32"
-        )
-
-    def _checked(self, x: np.ndarray) -> np.ndarray:
-        x = np.asarray(x, np.float64)
-        check_rank("x", x.shape, 2, "[num_examples, dim]")
-        if x.shape[1] != self.dim or len(x) < 2:
-            raise ValueError(expected(f"at least two vectors of {self.dim} numbers", x.shape))
-        if not np.isfinite(x).all():
-            raise ValueError(expected("finite vectors", "NaN or infinity"))
-        return x
-
-
 @register
-class Gaussian(_Density):
+class Gaussian(FittedDensity):
     """N(mean, covariance) with a full covariance.
 
     Args:
@@ -93,7 +70,7 @@ class Gaussian(_Density):
 
 
 @register
-class GaussianMixture(_Density):
+class GaussianMixture(FittedDensity):
     """sum_k weights[k] N(means[k], covariances[k]) with full covariances, fitted by EM.
 
     Args:

@@ -3,24 +3,25 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import keras
 import tensorflow as tf
 
 from tfgen.core import random
-from tfgen.core.checks import check_integer, expected
-from tfgen.core.config import Configurable, register
+from tfgen.core.checks import expected
+from tfgen.core.config import register
+from tfgen.distributions.density import VectorDensity
 
 if TYPE_CHECKING:
     from tensorflow_probability import distributions as tfd
 
 
-class _Noise(Configurable, keras.layers.Layer):
-    """Base of the densities over vectors [batch, dim] without parameters."""
+class _Noise(VectorDensity):
+    """Base of the densities over vectors [batch, dim] without parameters.
+
+    For training they are drawn by one stateless operation, whatever the number of rows.
+    """
 
     def __init__(self, dim: int, **kwargs: object) -> None:
-        super().__init__(**{"trainable": False, **kwargs})
-        check_integer("dim", dim)
-        self.dim = dim
+        super().__init__(dim, **kwargs)
         self.built = True
 
 

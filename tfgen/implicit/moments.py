@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
-from tfgen.core.checks import check_unconditional, expected
+from tfgen.core import specs
+from tfgen.core.checks import expected
 from tfgen.core.config import Configurable, build_once, register
-from tfgen.data.batches import check_examples_like
-from tfgen.data.examples import Batch, Examples
-from tfgen.distributions import StandardNormal
+from tfgen.data.examples import Batch
+from tfgen.distributions import StandardNormal, VectorDensity
 from tfgen.losses.mmd import RBF, Kernel, squared_mmd
 from tfgen.model.model import GenerativeModel
+from tfgen.model.rows import Conditions
 from tfgen.training.replicas import gathered
 from tfgen.training.update import Terms
 
@@ -152,13 +153,11 @@ class MomentMatching(GenerativeModel):
         Zemel, "Generative Moment Matching Networks", 2015, https://arxiv.org/abs/1502.02761.
     """
 
-    groups = ("generator",)
-
     def __init__(
         self,
         generator: keras.layers.Layer,
         discrepancy: Discrepancy | None = None,
-        prior: keras.layers.Layer | None = None,
+        prior: VectorDensity | None = None,
         seed: int = 0,
         name: str | None = None,
     ) -> None:
@@ -168,21 +167,20 @@ class MomentMatching(GenerativeModel):
         if not isinstance(self.discrepancy, Discrepancy):
             raise TypeError(expected("`discrepancy`, e.g. Moments()", repr(discrepancy)))
         self.prior = prior or StandardNormal(64)
-        build_once(generator, (None, self.latent_dim))
+        build_once(generator, (None, self.prior.dim))
         for size in (3, 5):  # Complains of statistics of a wrong shape, whatever the event's.
             batch = tf.zeros([size, *self.event_shape])
             self.discrepancy(batch, batch)
-        self.built = True
 
     @property
-    def latent_dim(self) -> int:
-        """The size of z."""
-        return self.prior.dim
+    def latent_spec(self) -> tf.TensorSpec:
+        """What the prior draws."""
+        return specs.latent_spec(self.prior.dim)
 
     @property
-    def event_shape(self) -> tuple[int, ...]:
-        """The shape of one example."""
-        return tuple(self.generator.compute_output_shape((None, self.latent_dim))[1:])
+    def event_spec(self) -> tf.TensorSpec:
+        """What the generator makes."""
+        return specs.event_spec(self.generator.compute_output_shape((None, self.prior.dim))[1:])
 
     def objective(self, x: Batch, seed: tf.Tensor, training: bool) -> Terms:
         """Returns the discrepancy between the joint batch and as many samples."""
@@ -190,15 +188,15 @@ class MomentMatching(GenerativeModel):
         fake = tf.cast(self.generator(z, training=training), tf.float32)
         return {"loss": self.discrepancy(gathered(x["x"]), gathered(fake))}
 
-    def decode(self, z: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
+    def decode_rows(self, z: tf.Tensor, condition: Conditions | None = None) -> tf.Tensor:
         """Returns the examples [batch, *event] of latents [batch, latent_dim]."""
-        check_unconditional(condition)
         return self.generator(z, training=False)
 
-    def sample_rows(self, row_seeds: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
+    def sample_rows(
+        self,
+        row_seeds: tf.Tensor,
+        condition: Conditions | None = None,
+        temperature: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         """Returns G(z) of one draw of z a row seed, int32 [batch, 2]."""
-        return self.decode(self.prior.sample_rows(row_seeds), condition)
-
-    def check_data(self, spec: Batch, examples: Examples | None) -> None:
-        """Raises unless the data are such as the generator makes."""
-        check_examples_like(self.event_shape, spec)
+        return self.decode_rows(self.prior.sample_rows(row_seeds))

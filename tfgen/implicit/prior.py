@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
-import tensorflow as tf
 
 from tfgen.core.checks import expected
+from tfgen.distributions.arrays import ArrayDistribution
 from tfgen.implicit.curve import FLOATS, find_jump
 
 if TYPE_CHECKING:
@@ -41,34 +41,28 @@ class Prior:
     """
 
     def __init__(self, prior: "tfd.Distribution") -> None:
-        needed = ("dtype", "batch_shape", "event_shape", "log_prob", "cdf")
-        if isinstance(prior, type) or not all(hasattr(prior, name) for name in needed):
+        self._prior = ArrayDistribution(prior)
+        if not self._prior.is_tfp:
             raise TypeError(expected("`prior` to be a TFP distribution", repr(prior)))
-        shape = (*prior.batch_shape, *prior.event_shape)
-        if shape or prior.dtype not in FLOATS:
-            received = f"{prior.dtype}, shape {shape}"
+        shape, dtype = self._prior.batch_shape + self._prior.event_shape, self._prior.dtype
+        if shape or dtype not in FLOATS:
+            received = f"{dtype}, shape {shape}"
             raise ValueError(expected("`prior` to be of one float, shape ()", received))
-        self._prior = prior
         self._support = (-np.inf, np.inf)
-        self.eps = float(np.finfo(prior.dtype.as_numpy_dtype).eps)
+        self.eps = float(np.finfo(dtype.as_numpy_dtype).eps)
         self.tail = max(TAIL, self.eps)
-
-    def _call(self, method: str, h: np.ndarray | float) -> np.ndarray:
-        h = tf.cast(tf.constant(h, tf.float64), self._prior.dtype)
-        return getattr(self._prior, method)(h).numpy().astype(np.float64)
 
     def log_prob(self, h: np.ndarray) -> np.ndarray:
         """Returns the logarithm of the density."""
-        return self._call("log_prob", h)
+        return self._prior.log_prob(h).astype(np.float64)
 
     def cdf(self, h: np.ndarray | float) -> np.ndarray:
         """Returns the mass up to h."""
-        try:
-            cdf = self._call("cdf", h)
-        except NotImplementedError:
-            raise TypeError(expected("`prior` to have a cdf", self._prior)) from None
+        cdf = self._prior.cdf(h)
+        if cdf is None:
+            raise TypeError(expected("`prior` to have a cdf", self._prior.distribution))
         low, high = self._support
-        return np.where(h <= low, 0.0, np.where(h >= high, 1.0, cdf))
+        return np.where(h <= low, 0.0, np.where(h >= high, 1.0, cdf.astype(np.float64)))
 
     def mass(self, start: np.ndarray | float, stop: np.ndarray | float) -> np.ndarray:
         """Returns the mass between two points, whichever is the higher."""
@@ -77,19 +71,17 @@ class Prior:
     def centre(self) -> tuple[float, float]:
         """Returns an interval of all the mass but a tail at either end."""
         levels = np.array([self.tail, 1.0 - self.tail])
-        try:
-            low, high = self._call("quantile", levels)
-        except NotImplementedError:
-            low, high = self.quantiles(levels, *self._wide())
+        found = self._prior.quantile(levels)
+        if found is None:
+            found = self.quantiles(levels, *self._wide())
+        low, high = found.astype(np.float64)
         return low, high
 
     def support(self, usable: Callable[[float], bool]) -> tuple[float, float]:
         """Returns where the mass is, without a tail at an end that is infinite or not usable."""
         low, high = self.centre()
-        try:
-            first, last = self._call("quantile", np.array([0.0, 1.0]))
-        except NotImplementedError:
-            first, last = -np.inf, np.inf
+        ends = self._prior.quantile(np.array([0.0, 1.0]))
+        first, last = (-np.inf, np.inf) if ends is None else ends.astype(np.float64)
         # The end of a bounded support is near; that of another is infinite, or has overflowed.
         width = high - low
         if 0 <= low - first <= width and usable(first):

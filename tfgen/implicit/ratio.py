@@ -3,12 +3,13 @@
 import keras
 import tensorflow as tf
 
-from tfgen.core import random
-from tfgen.core.checks import check_integer, check_unconditional, expected
+from tfgen.core import random, specs
+from tfgen.core.checks import check_integer, expected
 from tfgen.core.config import build_once, register
-from tfgen.data.batches import check_examples_like
-from tfgen.data.examples import Batch, Examples
+from tfgen.data.examples import Batch
+from tfgen.distributions import Density
 from tfgen.model.model import GenerativeModel
+from tfgen.model.rows import Conditions
 from tfgen.training.update import Terms
 
 
@@ -25,15 +26,15 @@ class RatioEstimator(GenerativeModel):
 
     Args:
         classifier: D, a layer, examples -> logits [batch, 1].
-        base: q, without trainable weights: a noise or density of `tfgen.distributions`, or a model
-            whose `trainable` is False. It has `sample_rows(row_seeds) -> [batch, *event]`.
+        base: q, without trainable weights: a density of `tfgen.distributions`, or a model whose
+            `trainable` is False.
         num_proposals: draws of q for a sample, > 0.
         seed, name: as for every model.
 
     Logs `loss` and `accuracy`, the fraction told right.
 
     Raises:
-        TypeError: when `num_proposals` is not an integer, or the base has no `sample_rows`.
+        TypeError: when `num_proposals` is not an integer, or the base is neither density nor model.
         ValueError: when it is not > 0, the base has weights that could be trained, or the
             classifier does not return one number for each example.
 
@@ -49,7 +50,7 @@ class RatioEstimator(GenerativeModel):
         Distributions by Data Augmentation: Comment", 1987 (sampling/importance resampling).
     """
 
-    groups = ("classifier",)
+    groups = {"classifier": ("classifier",)}
 
     def __init__(
         self,
@@ -61,8 +62,8 @@ class RatioEstimator(GenerativeModel):
     ) -> None:
         super().__init__(seed=seed, name=name)
         check_integer("num_proposals", num_proposals)
-        if not hasattr(base, "sample_rows"):
-            raise TypeError(expected("a `base` with `sample_rows`, e.g. StandardNormal(2)", base))
+        if not isinstance(base, Density | GenerativeModel):
+            raise TypeError(expected("`base`, a density or a model, e.g. StandardNormal(2)", base))
         if base.trainable_variables:
             raise ValueError(expected("a frozen `base` (`base.trainable = False`)", base.name))
         self.classifier = classifier
@@ -70,12 +71,11 @@ class RatioEstimator(GenerativeModel):
         self.num_proposals = num_proposals
         build_once(classifier, (None, *self.event_shape))
         self.log_ratio(tf.zeros([1, *self.event_shape]))  # Complains of other outputs.
-        self.built = True
 
     @property
-    def event_shape(self) -> tuple[int, ...]:
-        """The shape of one example."""
-        return (self.base.dim,) if hasattr(self.base, "dim") else self.base.event_shape
+    def event_spec(self) -> tf.TensorSpec:
+        """What the base draws."""
+        return specs.event_spec(self.base.event_spec.shape)
 
     def log_ratio(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Returns the estimate of log p(x) - log q(x), in nats, [batch] of [batch, *event]."""
@@ -94,13 +94,17 @@ class RatioEstimator(GenerativeModel):
 
     def _draw(self, num_rows: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Returns draws of the base for one step of training."""
-        if hasattr(self.base, "draw"):
+        if isinstance(self.base, Density):
             return self.base.draw(num_rows, seed)
         return self.base.sample_rows(tf.random.split(seed, num_rows, alg="philox"))
 
-    def sample_rows(self, row_seeds: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
+    def sample_rows(
+        self,
+        row_seeds: tf.Tensor,
+        condition: Conditions | None = None,
+        temperature: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         """Returns one of `num_proposals` draws of the base a row seed, int32 [batch, 2]."""
-        check_unconditional(condition)
         seeds = tf.reshape(random.split(row_seeds, self.num_proposals), [-1, 2])
         proposals = self.base.sample_rows(seeds)
         shape = [-1, self.num_proposals]
@@ -110,7 +114,3 @@ class RatioEstimator(GenerativeModel):
         chosen = tf.argmax(weights - tf.math.log(-tf.math.log(unit)), axis=1)
         proposals = tf.reshape(proposals, [*shape, *self.event_shape])
         return tf.gather(proposals, chosen, batch_dims=1)
-
-    def check_data(self, spec: Batch, examples: Examples | None) -> None:
-        """Raises unless the data are such as the base makes."""
-        check_examples_like(self.event_shape, spec)

@@ -1,32 +1,25 @@
 """Generative Latent Optimization: a generator and one latent per example, learned together."""
 
 from collections.abc import Callable
-from functools import cached_property, partial
-from typing import Any
+from functools import cached_property
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tfgen.core import random
-from tfgen.core.checks import (
-    check_integer,
-    check_not_negative,
-    check_positive,
-    check_unconditional,
-    expected,
-)
+from tfgen.core import random, specs
+from tfgen.core.checks import check_integer, check_not_negative, check_positive, expected
 from tfgen.core.config import build_once, register
-from tfgen.data.batches import check_examples_like
 from tfgen.data.examples import Batch, Examples
-from tfgen.data.image_checks import check_images
 from tfgen.distributions import Gaussian
 from tfgen.latent.spaces import Sphere
 from tfgen.latent.table import LatentTable
 from tfgen.losses.pyramid import LaplacianPyramid
 from tfgen.losses.reconstruction import ReconstructionLoss
-from tfgen.model.inversion import Encoding, in_batches, invert
+from tfgen.model.inversion import Encoding, Inversion, Inverter, checked_inversion
 from tfgen.model.model import GenerativeModel
+from tfgen.model.rows import Conditions
+from tfgen.training import keras_compat
 from tfgen.training.row_optimizers import RowAdam, RowSGD
 from tfgen.training.update import Terms
 
@@ -50,18 +43,18 @@ class GLO(GenerativeModel):
         space: Z, e.g. `Sphere()` (the default) or `Ball()`.
         prior: the density that samples latents, a layer with `fit(codes)` and
             `sample_rows(row_seeds)`; `tfgen.distributions.Gaussian` unless given. It is fitted when
-            `fit` ends and, while `fit` trains, whenever samples are drawn or the model is saved.
+            `fit` ends and, while `fit` trains, when a callback samples or the model is saved.
         initial_std: standard deviation of the initial latents, before they are projected.
         initial_codes: `initial_codes(x, latent_dim) -> [num_examples, latent_dim]`, which makes the
             latents that the first `fit` begins with, e.g. `PrincipalComponents()`; random ones
             unless given.
         latent_noise: standard deviation of Gaussian noise added to the latents while training,
             >= 0; the points near a latent then decode to nearly the same.
-        encode_steps, encode_restarts: how `encode` optimises: Adam steps, and starting points.
+        inversion: how `encode` optimises; `Inversion()` unless given.
         seed, name: as for every model.
 
     Raises:
-        TypeError: when a size or a number of steps is not an integer.
+        TypeError: when a size is not an integer.
         ValueError: when a number is out of range.
 
     Example:
@@ -74,11 +67,12 @@ class GLO(GenerativeModel):
         Networks", 2018, https://arxiv.org/abs/1707.05776.
     """
 
-    groups = ("generator", "latents")
+    groups = {"generator": ("generator",), "latents": ("latents",)}
     default_optimizers = {
         "generator": lambda: keras.optimizers.Adam(1e-3, beta_1=0.5),
         "latents": lambda: RowAdam(1e-2, beta_1=0.5),
     }
+    slow_verbs = frozenset({"encode", "reconstruct"})
 
     def __init__(
         self,
@@ -91,16 +85,13 @@ class GLO(GenerativeModel):
         initial_std: float = 0.1,
         initial_codes: Callable[[np.ndarray, int], np.ndarray] | None = None,
         latent_noise: float = 0.0,
-        encode_steps: int = 200,
-        encode_restarts: int = 4,
+        inversion: Inversion | None = None,
         seed: int = 0,
         name: str | None = None,
     ) -> None:
         super().__init__(seed=seed, name=name)
         check_integer("num_examples", num_examples)
         check_integer("latent_dim", latent_dim)
-        check_integer("encode_steps", encode_steps)
-        check_integer("encode_restarts", encode_restarts)
         check_positive("initial_std", initial_std)
         check_not_negative("latent_noise", latent_noise)
         self.generator = generator
@@ -112,18 +103,21 @@ class GLO(GenerativeModel):
         self.initial_std = initial_std
         self.initial_codes = initial_codes
         self.latent_noise = latent_noise
-        self.encode_steps = encode_steps
-        self.encode_restarts = encode_restarts
+        self.inversion = checked_inversion(inversion)
         self.latents = LatentTable(num_examples, latent_dim, self.space, initial_std, seed)
-        # The step whose latents the density was fitted to, None when `fit` does not train.
-        self._prior_step: int | None = None
+        # One more than the number of steps after which the density was fitted, 0 if it never was.
+        self.prior_fitted = self._counter("int64", "prior_fitted")
         build_once(generator, (None, latent_dim))
-        self.built = True
 
     @property
-    def event_shape(self) -> tuple[int, ...]:
-        """The shape of one example."""
-        return tuple(self.generator.compute_output_shape((None, self.latent_dim))[1:])
+    def event_spec(self) -> tf.TensorSpec:
+        """What the generator makes."""
+        return specs.event_spec(self.generator.compute_output_shape((None, self.latent_dim))[1:])
+
+    @property
+    def latent_spec(self) -> tf.TensorSpec:
+        """A vector, which is projected to Z."""
+        return specs.latent_spec(self.latent_dim)
 
     @property
     def codes(self) -> tf.Tensor:
@@ -138,23 +132,23 @@ class GLO(GenerativeModel):
             z += tf.cast(self.latent_noise * noise, z.dtype)
         return {"loss": self.loss(x["x"], self.generator(z, training=training))}
 
-    def begin_epoch(self, epoch: int, examples: Examples | None) -> None:
-        """Makes the initial latents before the very first step."""
-        self._prior_step = -1  # No step: a run that is resumed does not know of its last fit.
-        if self.initial_codes is not None and self.step.numpy() == 0:
+    def prepare(self, x: Batch, examples: Examples | None) -> None:
+        """Makes the initial latents."""
+        if self.initial_codes is not None:
             self.latents.assign(self.initial_codes(examples.as_float(), self.latent_dim))
 
-    def decode(self, z: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
+    def decode_rows(self, z: tf.Tensor, condition: Conditions | None = None) -> tf.Tensor:
         """Returns the examples [batch, *event] of latents [batch, latent_dim], projected to Z."""
-        check_unconditional(condition)
         return self.generator(self.space(z), training=False)
 
-    def sample_rows(self, row_seeds: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
+    def sample_rows(
+        self,
+        row_seeds: tf.Tensor,
+        condition: Conditions | None = None,
+        temperature: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         """Decodes one latent of the fitted density a row seed, int32 [batch, 2]."""
-        check_unconditional(condition)
-        with tf.init_scope():  # As a graph is traced, too: it may be exported.
-            self._renew_prior()
-        return self.decode(self.prior.sample_rows(row_seeds))
+        return self.decode_rows(self.prior.sample_rows(row_seeds))
 
     def fit_prior(self, prior: keras.layers.Layer | None = None) -> None:
         """Fits the density of latents to the table, and samples from it from now on.
@@ -163,96 +157,57 @@ class GLO(GenerativeModel):
             prior: another density to put in place of the present one.
         """
         if prior is not None:
-            # Keras would go on counting the weights of the one that is replaced.
-            self._tracker.untrack(self.prior)
+            keras_compat.untrack(self, self.prior)
             self.prior = prior
         self.prior.fit(self.codes.numpy())
+        self.prior_fitted.assign(self.training_steps + 1)
 
-    def end_training(self) -> None:
-        """Fits the density of latents."""
-        self.fit_prior()
-        self._prior_step = None
-
-    def _renew_prior(self) -> None:
-        """Fits the density if `fit` has moved the latents since; not each epoch, as EM is slow."""
-        if self._prior_step is not None and self._prior_step != self.step.numpy():
+    def fit_sampler(self) -> None:
+        """Fits the density if training has moved the latents since; EM is slow."""
+        if int(self.prior_fitted.numpy()) != self.training_steps + 1:
             self.fit_prior()
-            self._prior_step = int(self.step.numpy())
 
-    def save_own_variables(self, store: Any) -> None:
-        """As for every model; one saved while `fit` trains has a density of its latents."""
-        self._renew_prior()  # Keras saves the parts of a model after the model's own variables.
-        super().save_own_variables(store)
-
-    def encode(
-        self, x: tf.Tensor, condition: tf.Tensor | None = None, *, batch_size: int = 256
+    def encode_rows(
+        self,
+        x: tf.Tensor,
+        condition: Conditions | None = None,
+        inversion: Inversion | None = None,
     ) -> Encoding:
         """Finds latents of examples, seen or not, by optimising them with the generator frozen.
 
-        Each example starts from `encode_restarts` points of Z, the same for all examples, takes
-        `encode_steps` steps of Adam from each, and keeps the best point met.
+        Each example starts from some points of Z, the same for all examples, and keeps the best
+        point that Adam meets on its way from any of them.
 
         Args:
             x: float32 [batch, *event].
-            condition: None, as the model is unconditional.
-            batch_size: how many are optimised at a time, > 0, which bounds the memory and changes
-                results by rounding alone. A graph, say one that is exported, optimises all at once.
+            condition: none.
+            inversion: how to search; that of the model unless given.
 
         Returns:
             `Encoding(z, distance)`.
-
-        Raises:
-            TypeError: when `x` is not of floats, or `batch_size` not an integer.
-            ValueError: when `x` has another shape, or holds images that are not in [0, 1], or
-                `batch_size` is not > 0.
         """
-        check_unconditional(condition)
-        check_integer("batch_size", batch_size)
-        search = partial(
-            self._search, num_steps=self.encode_steps, num_restarts=self.encode_restarts
-        )
-        return in_batches(search, (self._checked(x),), batch_size)
+        return self._inverter.encode(x, condition, inversion or self.inversion)
 
-    def reconstruct(
-        self, x: tf.Tensor, condition: tf.Tensor | None = None, *, batch_size: int = 256
+    def reconstruct_rows(
+        self,
+        x: tf.Tensor,
+        condition: Conditions | None = None,
+        inversion: Inversion | None = None,
     ) -> tf.Tensor:
-        """Returns the decoded latents that `encode` finds for examples [batch, *event].
-
-        Args:
-            x, condition, batch_size: as for `encode`.
-        """
-        z = self.encode(x, condition, batch_size=batch_size).z
-        return in_batches(self.decode, (z,), batch_size)
-
-    def _checked(self, x: tf.Tensor) -> tf.Tensor:
-        """Returns examples to encode as float32, or raises."""
-        x = tf.convert_to_tensor(x)
-        if not x.dtype.is_floating:
-            raise TypeError(expected("x of floats in [0, 1]", x.dtype.name))
-        x = tf.cast(x, tf.float32)
-        if tuple(x.shape[1:]) != self.event_shape:
-            raise ValueError(expected(f"x of shape [batch, *{self.event_shape}]", tuple(x.shape)))
-        if tf.executing_eagerly() and len(x.shape) == 4:
-            check_images(x, "x")
-        return x
+        """Returns the decoded latents that `encode` finds, [batch, *event]."""
+        return self._inverter.reconstruct(x, condition, inversion or self.inversion)
 
     @cached_property
-    def _search(self) -> Callable[..., Encoding]:
-        """`_best_descent` as a graph, as it takes hundreds of steps."""
-        # Of a partial, which is this model's alone: TensorFlow counts the traces of a method for
-        # all models together, and would warn that there are many.
-        return tf.function(partial(self._best_descent), reduce_retracing=True, autograph=False)
+    def _inverter(self) -> Inverter:
+        # Latents are in Z after each step: a slope through the projection would be another.
+        decode = lambda z, condition: self.generator(z, training=False)  # noqa: E731
+        return Inverter(decode, self.loss, self._starts, self.space)
 
-    def _best_descent(self, x: tf.Tensor, num_steps: int, num_restarts: int) -> Encoding:
-        """Returns the best latents of all descents."""
-
-        def distance(z: tf.Tensor) -> tf.Tensor:
-            return self.loss(x, self.generator(z, training=False))
-
+    def _starts(self, num_restarts: int) -> tf.Tensor:
+        """Returns points of Z, [num_restarts, latent_dim], always the same ones."""
         seeds = random.row_seeds(num_restarts, seed=0)
         starts = self.space(random.normal(seeds, (self.latent_dim,)))
-        starts = tf.ensure_shape(starts, [num_restarts, self.latent_dim])
-        return invert(distance, starts, tf.shape(x)[0], num_steps, self.space)
+        return tf.ensure_shape(starts, [num_restarts, self.latent_dim])
 
     def check_data(self, spec: Batch, examples: Examples | None) -> None:
         """Raises unless the data have indices, and as many examples as the table has rows."""
@@ -272,9 +227,6 @@ class GLO(GenerativeModel):
             )
         if not spec["index"].dtype.is_integer:
             raise TypeError(expected("integer indices", spec["index"].dtype.name))
-        check_examples_like(self.event_shape, spec)
-        if examples is not None and len(self.event_shape) == 3:
-            check_images(examples.x)
         if examples is not None and examples.num_examples != self.num_examples:
             raise ValueError(
                 expected(
@@ -283,16 +235,10 @@ class GLO(GenerativeModel):
                 )
             )
 
-    def _built_optimizer(self, group: str, given: Any) -> keras.optimizers.Optimizer:
-        """As for every model; that of the latents must be row-wise, and projects what it moves."""
-        optimizer = super()._built_optimizer(group, given)
-        inner = getattr(optimizer, "inner_optimizer", optimizer)
+    def check_optimizer(self, group: str, optimizer: keras.optimizers.Optimizer) -> None:
+        """Raises TypeError unless that of the latents is row-wise; it projects what it moves."""
         if group == "latents":
-            if not isinstance(inner, (RowAdam, RowSGD)):
-                raise TypeError(
-                    expected(
-                        "a row-wise `latents_optimizer`, RowAdam or RowSGD", type(inner).__name__
-                    )
-                )
-            inner.project = self.space
-        return optimizer
+            if not isinstance(optimizer, (RowAdam, RowSGD)):
+                what = "a row-wise `latents_optimizer`, RowAdam or RowSGD"
+                raise TypeError(expected(what, type(optimizer).__name__))
+            optimizer.project = self.space

@@ -3,25 +3,33 @@
 import math
 from collections.abc import Callable
 from functools import cached_property, partial
+from typing import Any, Protocol, runtime_checkable
 
 import keras
 import tensorflow as tf
 
-from tfgen.core import random
-from tfgen.core.checks import check_integer, check_not_negative, check_unconditional, expected
+from tfgen.core import random, specs
+from tfgen.core.checks import check_integer, check_not_negative, expected
 from tfgen.core.config import build_once, register
-from tfgen.data.batches import check_examples_like
 from tfgen.data.examples import Batch, Examples
-from tfgen.data.image_checks import check_images
 from tfgen.latent.neighbours import Distance, RunningNearest, SquaredEuclidean
 from tfgen.latent.spaces import Euclidean
 from tfgen.losses.reconstruction import squared_error
 from tfgen.model.model import GenerativeModel
+from tfgen.model.rows import Conditions
 from tfgen.training.update import Terms
 
 # Candidates are made and searched in blocks of about this many numbers, within these sizes.
 _BLOCK_NUMBERS = 2**20
 _SMALLEST_BLOCK, _LARGEST_BLOCK = 128, 8192
+
+
+@runtime_checkable
+class Adaptive(Protocol):
+    """A generator whose weights can begin from the data, such as `MLP(linear_skip=True)`."""
+
+    def adapt(self, x: Any) -> None:
+        """Sets weights from examples [num_examples, *event]."""
 
 
 @register
@@ -35,7 +43,7 @@ class IMLE(GenerativeModel):
 
         minimise over T    sum_{i in S} d(x_i, T(e_sigma(i))).
 
-    A generator with a method `adapt(x)` is given the examples before the very first round.
+    A generator that is `Adaptive` is given the examples before the very first round.
 
     No example is left without a sample near it, hence no mode is dropped; as the number of
     candidates grows, this maximises the likelihood. Examples may be images, latents or any vectors.
@@ -66,7 +74,7 @@ class IMLE(GenerativeModel):
         https://arxiv.org/abs/1809.09087.
     """
 
-    groups = ("generator",)
+    groups = {"generator": ("generator",)}
     default_optimizers = {"generator": lambda: keras.optimizers.Adam(1e-3, beta_1=0.5)}
 
     def __init__(
@@ -111,17 +119,16 @@ class IMLE(GenerativeModel):
             name="assigned_noise",
         )
         build_once(generator, (None, noise_dim))
-        self.built = True
 
     @property
-    def event_shape(self) -> tuple[int, ...]:
-        """The shape of one example."""
-        return tuple(self.generator.compute_output_shape((None, self.noise_dim))[1:])
+    def event_spec(self) -> tf.TensorSpec:
+        """What the generator makes."""
+        return specs.event_spec(self.generator.compute_output_shape((None, self.noise_dim))[1:])
 
     @property
-    def latent_dim(self) -> int:
-        """The size of the noise, which `decode` takes."""
-        return self.noise_dim
+    def latent_spec(self) -> tf.TensorSpec:
+        """The noise, which `decode` takes."""
+        return specs.latent_spec(self.noise_dim)
 
     def objective(self, x: Batch, seed: tf.Tensor, training: bool) -> Terms:
         """Returns the distances between the examples of a batch and their samples."""
@@ -141,15 +148,23 @@ class IMLE(GenerativeModel):
         )
         return self.distance.scale * squared_error(x, samples)
 
-    def decode(self, z: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
+    def decode_rows(self, z: tf.Tensor, condition: Conditions | None = None) -> tf.Tensor:
         """Returns the examples [batch, *event] of noise [batch, noise_dim]."""
-        check_unconditional(condition)
         return self._transform(z, training=False)
 
-    def sample_rows(self, row_seeds: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
+    def sample_rows(
+        self,
+        row_seeds: tf.Tensor,
+        condition: Conditions | None = None,
+        temperature: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         """Returns the example of one draw of noise a row seed, int32 [batch, 2]."""
-        check_unconditional(condition)
-        return self.decode(random.normal(row_seeds, (self.noise_dim,)))
+        return self.decode_rows(random.normal(row_seeds, (self.noise_dim,)))
+
+    def prepare(self, x: Batch, examples: Examples | None) -> None:
+        """Lets the generator begin from the data, if it can."""
+        if isinstance(self.generator, Adaptive):
+            self.generator.adapt(examples.as_float())
 
     def training_data(self, examples: Examples) -> Examples:
         """Restricts each round to its random subset."""
@@ -159,8 +174,6 @@ class IMLE(GenerativeModel):
 
     def begin_epoch(self, epoch: int, examples: Examples | None) -> None:
         """Begins a round: finds the nearest candidate of each example that it trains on."""
-        if self.step.numpy() == 0 and hasattr(self.generator, "adapt"):
-            self.generator.adapt(examples.as_float())
         if epoch % self.staleness == 0 or self.step.numpy() == 0:
             members = examples.members(epoch)
             noise = self.nearest_noise(examples.as_float(members))
@@ -191,7 +204,7 @@ class IMLE(GenerativeModel):
 
     @cached_property
     def _candidates(self) -> Callable[[tf.Tensor, int], tuple[tf.Tensor, tf.Tensor]]:
-        """`_draw` as a graph, of this model alone; see `GLO._search`."""
+        """`_draw` as a graph, of this model alone; see `Inverter`."""
         return tf.function(partial(self._draw), reduce_retracing=True, autograph=False)
 
     def _draw(self, seed: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor]:
@@ -208,8 +221,5 @@ class IMLE(GenerativeModel):
                     "a dataset",
                 )
             )
-        check_examples_like(self.event_shape, spec)
-        if len(self.event_shape) == 3:
-            check_images(examples.x)
         if examples.num_examples != self.num_examples:
             raise ValueError(expected(f"{self.num_examples} examples", examples.num_examples))

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfgen.core.checks import check_rank, expected
 from tfgen.core.config import Configurable, build_once, register
+from tfgen.training.keras_compat import flatten_layers
 
 Shape = Sequence[int | None]
 
@@ -57,7 +58,7 @@ class OneOf(_Members):
 
     def __init__(self, members: Sequence[keras.layers.Layer], **kwargs: object) -> None:
         super().__init__(members, **kwargs)
-        for layer in self._flatten_layers(include_self=False):
+        for layer in flatten_layers(self, include_self=False):
             if isinstance(layer, keras.layers.BatchNormalization):
                 raise ValueError(expected("`members` without batch normalisation", layer.name))
 

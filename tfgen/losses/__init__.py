@@ -37,7 +37,6 @@ from tfgen.losses.penalties import (
     Lazy,
     Orthogonal,
     Penalty,
-    WeightClip,
 )
 from tfgen.losses.perceptual import Perceptual, vgg16_features
 from tfgen.losses.pyramid import LaplacianPyramid, gaussian_blur, laplacian_pyramid
@@ -48,6 +47,7 @@ from tfgen.losses.reconstruction import (
     mean_absolute_error,
     squared_error,
 )
+from tfgen.losses.weight_clip import WeightClip
 
 __all__ = [
     "DRAGAN",

@@ -1,16 +1,25 @@
 """A discriminator as penalties see it, and its slopes."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import keras
 import tensorflow as tf
 
 from tfgen.core.checks import expected
 from tfgen.losses.adversarial import mean_logits
+from tfgen.training.keras_compat import flatten_layers
 
 _EPSILON = 1e-12
 """Under the root of a norm, so that the gradient of the norm is 0 rather than NaN at slope zero."""
+
+
+@runtime_checkable
+class KnowsFeatures(Protocol):
+    """A network that also tells its hidden layers' outputs, as those of `tfgen.networks` do."""
+
+    def features(self, inputs: Any, training: bool = False) -> Sequence[tf.Tensor]:
+        """Returns the outputs of hidden layers, in order."""
 
 
 class Critic:
@@ -39,7 +48,7 @@ class Critic:
     def features(self, x: Any) -> list[tf.Tensor]:
         """Returns the network's features of examples, layer by layer, and its logits last."""
         layers = []
-        if hasattr(self.network, "features"):
+        if isinstance(self.network, KnowsFeatures):
             with keras.StatelessScope():
                 layers = list(self.network.features(self._inputs(x), training=True))
         return [*layers, self(x)]
@@ -54,8 +63,7 @@ class Critic:
         """Whether calls of the network wait for other replicas, as its batch normalisation may."""
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         return replicas > 1 and any(
-            getattr(layer, "synchronized", False)
-            for layer in self.network._flatten_layers(include_self=True)
+            getattr(layer, "synchronized", False) for layer in flatten_layers(self.network)
         )
 
     def _inputs(self, x: Any) -> Any:

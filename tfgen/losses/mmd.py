@@ -101,8 +101,10 @@ def squared_mmd(
     y: tf.Tensor,
     kernel: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
     unbiased: bool = True,
+    x_weights: tf.Tensor | None = None,
+    y_weights: tf.Tensor | None = None,
 ) -> tf.Tensor:
-    """Returns an estimate of the squared MMD between the distributions of two samples.
+    """Returns the squared MMD of two samples, which estimates that of their distributions.
 
     Args:
         x: float [n, *event], flattened to vectors.
@@ -110,9 +112,13 @@ def squared_mmd(
         kernel: `kernel(x [n, d], y [m, d]) -> [n, m]`, e.g. `RBF()`.
         unbiased: whether pairs of an example with itself are left out, the U-statistic, which is
             negative now and then; otherwise the V-statistic, >= 0 but for rounding.
+        x_weights: float [n] with a sum of 1, when the rows are no draws but all that there is: the
+            distribution of `x` itself, of which no pair is left out.
+        y_weights: float [m], likewise.
 
     Returns:
-        float32 scalar. NaN when it is unbiased and the number of rows, not known until the graph
+        A scalar of the kernel's dtype, float32 for those here; the means, which may cancel, are
+        taken in float64. NaN when it is unbiased and the number of rows, not known until the graph
         runs, turns out to be one.
 
     Raises:
@@ -122,11 +128,14 @@ def squared_mmd(
         https://jmlr.org/papers/v13/gretton12a.html, equations 3 and 5.
     """
     x, y = _flattened("x", x), _flattened("y", y)
-    if unbiased and 1 in (x.shape[0], y.shape[0]):
+    sides = (x, x_weights), (y, y_weights)
+    if unbiased and any(side.shape[0] == 1 and weights is None for side, weights in sides):
         what = "at least 2 rows a side for an unbiased estimate"
         raise ValueError(expected(what, f"{x.shape[0]} and {y.shape[0]}"))
-    between = tf.reduce_mean(kernel(x, y))
-    return _mean_within(kernel(x, x), unbiased) + _mean_within(kernel(y, y), unbiased) - 2 * between
+    values = kernel(x, y)
+    between = _mean(values, _weights(x, x_weights), _weights(y, y_weights))
+    within = [_mean_within(kernel(side, side), side, given, unbiased) for side, given in sides]
+    return tf.cast(tf.add_n(within) - 2 * between, values.dtype)
 
 
 def median_bandwidth(x: Any, y: Any, max_rows: int = 1000) -> float:
@@ -168,13 +177,29 @@ def median_bandwidth(x: Any, y: Any, max_rows: int = 1000) -> float:
     return float(np.median(distances))
 
 
-def _mean_within(values: tf.Tensor, unbiased: bool) -> tf.Tensor:
+def _mean_within(
+    values: tf.Tensor, x: tf.Tensor, weights: tf.Tensor | None, unbiased: bool
+) -> tf.Tensor:
     """Returns the mean of a kernel's values [n, n] in one sample, or of those off the diagonal."""
-    if not unbiased:
-        return tf.reduce_mean(values)
-    rows = tf.shape(values)[0]
-    off_diagonal = tf.linalg.set_diag(values, tf.zeros([rows], values.dtype))
-    return tf.reduce_sum(off_diagonal) / tf.cast(rows * (rows - 1), values.dtype)
+    each = _weights(x, weights)
+    if not unbiased or weights is not None:
+        return _mean(values, each, each)
+    off_diagonal = tf.linalg.set_diag(values, tf.zeros_like(values[0]))
+    return _mean(off_diagonal, each, each) / (1 - tf.reduce_sum(tf.square(each)))
+
+
+def _mean(values: tf.Tensor, x_weights: tf.Tensor, y_weights: tf.Tensor) -> tf.Tensor:
+    """Returns the weighted sum of values [n, m], float64."""
+    means = tf.linalg.matvec(tf.cast(values, tf.float64), y_weights)
+    return tf.reduce_sum(x_weights * means)
+
+
+def _weights(x: tf.Tensor, given: tf.Tensor | None) -> tf.Tensor:
+    """Returns the weights of the rows of a sample, float64 [n]."""
+    if given is not None:
+        return tf.cast(given, tf.float64)
+    num_rows = tf.shape(x)[0]
+    return tf.fill([num_rows], 1 / tf.cast(num_rows, tf.float64))
 
 
 def _squared_distances(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:

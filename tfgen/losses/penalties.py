@@ -38,6 +38,9 @@ class Penalty(Configurable, ABC):
     bounds_slopes = False
     """Whether it asks for a slope at each example, which batch normalisation does not leave it."""
 
+    log_name = "penalty"
+    """What it is called in the logs of training."""
+
     @abstractmethod
     def __call__(
         self, critic: Critic, real: Any, fake: Any, seed: tf.Tensor, step: tf.Tensor
@@ -68,6 +71,8 @@ class GradientPenalty(Penalty):
         https://arxiv.org/abs/1704.00028; one-sided: Petzka, Fischer and Lukovnikov, "On the
         regularization of Wasserstein GANs", 2018, https://arxiv.org/abs/1709.08894.
     """
+
+    log_name = "gradient_penalty"
 
     bounds_slopes = True
 
@@ -128,6 +133,8 @@ class R1(_ZeroCentered):
         Converge?", 2018, https://arxiv.org/abs/1801.04406, equation 9.
     """
 
+    log_name = "r1"
+
     def _points(self, real: Any, fake: Any) -> Any:
         return real
 
@@ -145,6 +152,8 @@ class R2(_ZeroCentered):
 
     Reference: Mescheder, Geiger and Nowozin, 2018, https://arxiv.org/abs/1801.04406, equation 10.
     """
+
+    log_name = "r2"
 
     def _points(self, real: Any, fake: Any) -> Any:
         return fake
@@ -169,6 +178,8 @@ class DRAGAN(Penalty):
     Reference: Kodali, Abernethy, Hays and Kira, "On Convergence and Stability of GANs", 2017,
         https://arxiv.org/abs/1705.07215.
     """
+
+    log_name = "dragan"
 
     weight: float = 10.0
     scale: float = 0.5
@@ -210,6 +221,8 @@ class Consistency(Penalty):
     Reference: Zhang, Zhang, Odena and Lee, "Consistency Regularization for Generative Adversarial
         Networks", 2020, https://arxiv.org/abs/1910.12027.
     """
+
+    log_name = "consistency"
 
     transform: Callable[[Any, tf.Tensor], Any]
     weights: float | Sequence[float] = 1.0
@@ -265,6 +278,8 @@ class Orthogonal(Penalty):
         al., "Neural Photo Editing", 2017, https://arxiv.org/abs/1609.07093.
     """
 
+    log_name = "orthogonal"
+
     weight: float = 1e-4
 
     def __post_init__(self) -> None:
@@ -315,6 +330,11 @@ class Lazy(Penalty):
         """Whether the other penalty does."""
         return self.penalty.bounds_slopes
 
+    @property
+    def log_name(self) -> str:
+        """That of the other penalty."""
+        return self.penalty.log_name
+
     def __call__(
         self, critic: Critic, real: Any, fake: Any, seed: tf.Tensor, step: tf.Tensor
     ) -> tf.Tensor:
@@ -326,28 +346,3 @@ class Lazy(Penalty):
             # TensorFlow cannot wait for other replicas within a branch: pay on all steps.
             return tf.where(due, compute(), zeros)
         return tf.cond(due, compute, lambda: zeros)
-
-
-@register
-@dataclass(frozen=True)
-class WeightClip(Configurable):
-    """Clips weights to [-limit, limit], after each update of a critic.
-
-    Args:
-        limit: c, > 0.
-
-    Raises:
-        ValueError: when `limit` is not > 0.
-
-    Reference: Arjovsky, Chintala and Bottou, "Wasserstein GAN", 2017,
-        https://arxiv.org/abs/1701.07875, algorithm 1.
-    """
-
-    limit: float = 0.01
-
-    def __post_init__(self) -> None:
-        check_positive("limit", self.limit)
-
-    def __call__(self, value: tf.Tensor) -> tf.Tensor:
-        """Returns a variable's value, clipped."""
-        return tf.clip_by_value(value, -self.limit, self.limit)

@@ -1,7 +1,7 @@
 """Masses of distributions in the cells of a grid."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ NUM_DRAWS = 100_000
 
 def checked_grid(grid: Any, dim: int) -> list[np.ndarray]:
     """Returns the edges of cells along each of `dim` axes; raises unless they are such."""
-    if not hasattr(grid, "__len__"):
+    if not isinstance(grid, Sized):
         what = "`grid` to be the edges of cells, or a sequence of as many as there are dimensions"
         raise TypeError(expected(what, repr(grid)))
     is_one_axis = all(np.ndim(edge) == 0 for edge in grid)

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.core.checks import check_integer, check_rank, check_seed, expected
+from tfgen.distributions.arrays import ArrayDistribution, KnowsDensity
 
 CHUNK = 2**16
 """Points at which a density is evaluated at a time: a mixture keeps numbers for each component."""
@@ -86,53 +87,49 @@ class Samples(Discrete):
         super().__init__(points, np.full(len(points), 1 / len(points)))
 
 
-@dataclass(frozen=True, eq=False)
 class Density:
     """A distribution with `log_prob`, as one over points float64 [n, dim].
 
     Args:
-        distribution: a TFP distribution, or anything over numbers or vectors with its `log_prob`,
-            and perhaps its `cdf` and `quantile`.
+        distribution: as for `ArrayDistribution`.
 
     Raises:
         ValueError: when it is a batch of distributions, or not over numbers or vectors.
     """
 
-    distribution: Any
-
-    def __post_init__(self) -> None:
-        batch_shape = tuple(getattr(self.distribution, "batch_shape", ()))
-        if batch_shape or len(self._event_shape) > 1:
+    def __init__(self, distribution: KnowsDensity) -> None:
+        self._arrays = ArrayDistribution(distribution)
+        batch_shape, event_shape = self._arrays.batch_shape, self._arrays.event_shape
+        if batch_shape or len(event_shape) > 1:
             what = "one distribution over numbers or vectors"
-            received = f"batch shape {batch_shape}, event shape {self._event_shape}"
+            received = f"batch shape {batch_shape}, event shape {event_shape}"
             raise ValueError(expected(what, received))
 
     @property
-    def _event_shape(self) -> tuple[int, ...]:
-        return tuple(getattr(self.distribution, "event_shape", ()))
+    def distribution(self) -> KnowsDensity:
+        """The distribution, of TFP if it was of this library."""
+        return self._arrays.distribution
 
     @property
     def dim(self) -> int:
         """The dimension of the points."""
-        return (self._event_shape or (1,))[0]
+        return (self._arrays.event_shape or (1,))[0]
 
     @property
     def dtype(self) -> tf.DType:
         """What the distribution takes."""
-        return tf.as_dtype(getattr(self.distribution, "dtype", tf.float64))
+        return self._arrays.dtype
 
     @property
     def is_tfp(self) -> bool:
         """Whether it is a TFP distribution, from which one can draw."""
-        from tensorflow_probability import distributions as tfd
-
-        return isinstance(self.distribution, tfd.Distribution)
+        return self._arrays.is_tfp
 
     def log_prob(self, points: np.ndarray) -> np.ndarray:
         """Returns log densities, float64 [n], of points [n, dim]."""
         events = self._events(points)
         chunks = [events[start : start + CHUNK] for start in range(0, len(events), CHUNK)]
-        values = np.concatenate([np.asarray(self.distribution.log_prob(c)) for c in chunks])
+        values = np.concatenate([self._arrays.log_prob(chunk) for chunk in chunks])
         values = values.astype(np.float64)
         if np.isnan(values).all():
             raise ValueError(expected("a density that is a number somewhere", "NaN everywhere"))
@@ -141,35 +138,27 @@ class Density:
 
     def cdf(self, x: np.ndarray) -> np.ndarray | None:
         """Returns the cumulative probabilities, float [n], of rising numbers [n], if it has any."""
-        if not hasattr(self.distribution, "cdf"):
-            return None
-        try:
-            values = np.asarray(self.distribution.cdf(self._events(x[:, np.newaxis])))
-        except NotImplementedError:
+        values = self._arrays.cdf(self._events(x[:, np.newaxis]))
+        if values is None:
             return None
         return np.maximum.accumulate(np.nan_to_num(values))  # NaN below the support.
 
     def quantiles(self, num: int) -> Samples | None:
         """Returns the quantiles at the middles of `num` equal parts of [0, 1], if it has any."""
-        if self._event_shape or not hasattr(self.distribution, "quantile"):
-            return None
-        levels = ((np.arange(num) + 0.5) / num)[:, np.newaxis]
-        try:
-            return Samples(self.distribution.quantile(self._events(levels)))
-        except NotImplementedError:
-            return None
+        levels = (np.arange(num) + 0.5) / num
+        values = None if self._arrays.event_shape else self._arrays.quantile(levels)
+        return None if values is None else Samples(values)
 
     def draw(self, num: int, seed: tuple[int, int]) -> Samples:
         """Draws points, the same for the same seed."""
         if not self.is_tfp:
             what = "a TFP distribution to draw from; others need a `grid` or `Discrete.of_density`"
             raise TypeError(expected(what, type(self.distribution).__name__))
-        return Samples(self.distribution.sample(num, seed=np.array(seed, np.int32)))
+        return Samples(self._arrays.sample(num, seed))
 
     def _events(self, points: np.ndarray) -> np.ndarray:
-        """Returns points [n, dim] in the shape and dtype that the distribution takes."""
-        points = points.astype(self.dtype.as_numpy_dtype)
-        return points if self._event_shape else points[:, 0]
+        """Returns points [n, dim] in the shape that the distribution takes."""
+        return points if self._arrays.event_shape else points[:, 0]
 
 
 def normal_forms(
@@ -193,7 +182,7 @@ def normal_forms(
 def _normal_form(name: str, p: Any) -> Discrete | Density:
     if isinstance(p, Discrete):
         return p
-    if hasattr(p, "log_prob"):
+    if isinstance(p, KnowsDensity):
         return Density(p)
     what = f"`{name}` to be samples, a `Discrete`, or a distribution with `log_prob`"
     return Samples(_numbers(what, p))

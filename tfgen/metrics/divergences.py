@@ -6,7 +6,8 @@ Each side, `p` and `q`, is one of
 
     samples: an array [n, d], or [n] for numbers;
     a `Discrete`: points with probabilities, or a density on a grid with `Discrete.of_density`;
-    a TFP distribution over numbers or vectors [d], without a batch shape;
+    a TFP distribution over numbers or vectors [d], without a batch shape, or a density of
+        `tfgen.distributions` over vectors;
     another object over numbers with `log_prob(x)`, and perhaps `cdf(x)` and `quantile(u)`, of
         float64 [n].
 
@@ -38,9 +39,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from tfgen.core.checks import expected
-from tfgen.losses.mmd import RBF, median_bandwidth
+from tfgen.losses.mmd import RBF, median_bandwidth, squared_mmd
 from tfgen.metrics.cells import cell_masses, checked_grid
 from tfgen.metrics.discrete import (
     MAX_MASS_ERROR,
@@ -194,20 +196,12 @@ def maximum_mean_discrepancy(
         if len(side.points) > MAX_KERNEL_POINTS:
             raise ValueError(expected(f"at most {MAX_KERNEL_POINTS} points", len(side.points)))
     kernel = kernel or RBF((median_bandwidth(p.points, q.points),))
-    between = p.probabilities @ _values(kernel, p, q) @ q.probabilities
-    return checked_number(_mean_within(kernel, p) + _mean_within(kernel, q) - 2 * between)
+    weights = [None if isinstance(side, Samples) else side.probabilities for side in (p, q)]
 
+    def on_arrays(x: tf.Tensor, y: tf.Tensor) -> np.ndarray:
+        return np.asarray(kernel(x.numpy(), y.numpy()), np.float64)
 
-def _values(kernel: Callable, p: Discrete, q: Discrete) -> np.ndarray:
-    return np.asarray(kernel(p.points, q.points), np.float64)
-
-
-def _mean_within(kernel: Callable, p: Discrete) -> float:
-    """Returns E k(x, x') of independent x and x'; of samples, without pairs of one with itself."""
-    values, pairs = _values(kernel, p, p), np.outer(p.probabilities, p.probabilities)
-    if isinstance(p, Samples):
-        np.fill_diagonal(pairs, 0)
-    return np.sum(pairs * values) / np.sum(pairs)
+    return checked_number(squared_mmd(p.points, q.points, on_arrays, True, *weights).numpy())
 
 
 def _is_drawn(p: Discrete | Density, q: Discrete | Density, grid: Any) -> bool:

@@ -4,13 +4,13 @@ import abc
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tfgen.core.checks import check_integer, check_rank, expected
+from tfgen.core.checks import Shaped, check_integer, check_rank, expected
 from tfgen.core.config import Configurable, register
 from tfgen.core.files import written_whole
 from tfgen.data.examples import Examples
@@ -55,6 +55,14 @@ class FeatureExtractor(abc.ABC):
             ValueError: when there are none, or they are not images in [0, 1].
         """
         return map_batches(self, images, batch_size)
+
+
+@runtime_checkable
+class KnowsClasses(Protocol):
+    """A feature extractor that also tells which classes it sees."""
+
+    def probabilities(self, images: tf.Tensor) -> tf.Tensor:
+        """Returns class probabilities [batch, num_classes] of images."""
 
 
 @register
@@ -233,7 +241,7 @@ def _image_batches(images: Any) -> Iterator[Any]:
     """Yields arrays or tensors of images, of any length."""
     if isinstance(images, Examples):
         images = images.x  # Iterating over them would leave out the last partial batch.
-    if hasattr(images, "shape"):
+    if isinstance(images, Shaped):
         images = [images]
     if not isinstance(images, Iterable):
         raise TypeError(expected(f"images {AXES} or batches of them", type(images).__name__))
@@ -242,7 +250,7 @@ def _image_batches(images: Any) -> Iterator[Any]:
             batch = batch["x"]
         elif isinstance(batch, tuple | list):
             batch = batch[0]
-        yield batch if hasattr(batch, "shape") else np.asarray(batch)
+        yield batch if isinstance(batch, Shaped) else np.asarray(batch)
 
 
 def _parts(batch: Any, size: int) -> Iterator[Any]:

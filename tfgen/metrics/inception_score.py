@@ -7,7 +7,7 @@ import numpy as np
 
 from tfgen.core.checks import check_integer, expected
 from tfgen.core.config import Configurable, register
-from tfgen.metrics.features import FeatureExtractor, map_batches
+from tfgen.metrics.features import FeatureExtractor, KnowsClasses, map_batches
 from tfgen.metrics.score import FeatureStore, Score, StreamingMetric, checked_features
 
 
@@ -59,7 +59,7 @@ class InceptionScore(Configurable, StreamingMetric[FeatureStore]):
     needs_real = False
 
     def __init__(self, extractor: FeatureExtractor, split: str = "", splits: int = 10) -> None:
-        if not hasattr(extractor, "probabilities"):
+        if not isinstance(extractor, KnowsClasses):
             raise TypeError(expected("an extractor with `probabilities`", extractor.name))
         check_integer("splits", splits)
         super().__init__(extractor, split)

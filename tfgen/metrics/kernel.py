@@ -3,9 +3,11 @@
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from tfgen.core.checks import check_integer, expected
 from tfgen.core.config import Configurable, register
+from tfgen.losses.mmd import squared_mmd
 from tfgen.metrics.features import FeatureExtractor
 from tfgen.metrics.score import (
     FeatureStore,
@@ -49,9 +51,10 @@ def kid(
         raise ValueError(expected(f"at least `subset_size` = {subset_size} examples", received))
     random = np.random.default_rng(seed)
     estimates = [
-        _unbiased_mmd(
+        squared_mmd(
             real[random.choice(len(real), subset_size, replace=False)].astype(np.float64),
             fake[random.choice(len(fake), subset_size, replace=False)].astype(np.float64),
+            _cubic,
         )
         for _ in range(num_subsets)
     ]
@@ -106,16 +109,7 @@ class KernelInceptionDistance(Configurable, StreamingMetric[FeatureStore]):
         return FeatureStore()
 
 
-def _unbiased_mmd(x: np.ndarray, y: np.ndarray) -> float:
-    """Returns the U-statistic of the squared MMD between x and y, each [n, dimension]."""
-    size, dimension = x.shape
-    within = 0.0
-    for z in (x, y):
-        with_itself = _kernel(np.sum(z * z, axis=1), dimension)
-        within += _kernel(z @ z.T, dimension).sum() - with_itself.sum()
-    return within / (size * (size - 1)) - 2.0 * _kernel(x @ y.T, dimension).mean()
-
-
-def _kernel(products: np.ndarray, dimension: int) -> np.ndarray:
-    base = products / dimension + 1.0
+def _cubic(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    """Returns (x·y / dimension + 1)³ of every row of `x` with every row of `y`."""
+    base = tf.matmul(x, y, transpose_b=True) / x.shape[1] + 1.0
     return base * base * base

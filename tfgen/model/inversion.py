@@ -2,10 +2,17 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
+
+from tfgen.core.checks import check_integer, expected
+from tfgen.core.config import Configurable, register
+
+Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 class Encoding(NamedTuple):
@@ -18,6 +25,112 @@ class Encoding(NamedTuple):
 
     z: tf.Tensor
     distance: tf.Tensor
+
+
+def latents(encoding: Any) -> Any:
+    """Returns the latents alone of what `encode` returned."""
+    return encoding.z if isinstance(encoding, Encoding) else encoding
+
+
+@register
+@dataclass(frozen=True)
+class Inversion(Configurable):
+    """How `encode` of a model without an encoder finds latents: by Adam, from several starts.
+
+    Args:
+        steps: of Adam from each start, > 0; one only looks at the start.
+        restarts: starting points, the same for all examples, > 0.
+        loss: `loss(x, reconstruction) -> [batch]`; the model's own unless given.
+        batch_size: how many examples are optimised at a time, > 0, which bounds the memory and
+            changes results by rounding alone. A graph, say one that is exported, optimises all at
+            once.
+
+    Raises:
+        TypeError: when a number is not an integer, or the loss not a function.
+        ValueError: when a number is not > 0.
+
+    Reference: Zhu et al., "Generative Visual Manipulation on the Natural Image Manifold", 2016,
+        https://arxiv.org/abs/1609.03552, section 3.1.
+    """
+
+    steps: int = 200
+    restarts: int = 4
+    loss: Loss | None = None
+    batch_size: int = 256
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "restarts", "batch_size"):
+            check_integer(name, getattr(self, name))
+        if self.loss is not None and not callable(self.loss):
+            raise TypeError(expected("`loss`, e.g. AbsoluteError()", repr(self.loss)))
+
+
+def checked_inversion(inversion: Any) -> Inversion:
+    """Returns an inversion, the default one for None; raises TypeError for anything else."""
+    if not isinstance(inversion, Inversion | None):
+        raise TypeError(expected("`inversion`, e.g. Inversion(steps=200)", repr(inversion)))
+    return inversion or Inversion()
+
+
+class Inverter:
+    """The inversion of one model's decoder, traced once for each `Inversion`.
+
+    Args:
+        decode: `decode(z, condition) -> examples`, latents [batch, d] and conditions by name.
+        loss: between examples and reconstructions, where an `Inversion` names none.
+        starts: `starts(num) -> [num, d]`, the points that descents start from.
+        project: what keeps latents where they must be, after each step.
+    """
+
+    def __init__(
+        self,
+        decode: Callable[[tf.Tensor, dict[str, tf.Tensor] | None], tf.Tensor],
+        loss: Loss,
+        starts: Callable[[int], tf.Tensor],
+        project: Callable[[tf.Tensor], tf.Tensor] = tf.identity,
+    ) -> None:
+        self._decode = decode
+        self._loss = loss
+        self._starts = starts
+        self._project = project
+        # As a graph, as it takes hundreds of steps. Of a partial, which is this model's alone:
+        # TensorFlow counts the traces of a method for all models together, and would warn.
+        self._search = tf.function(partial(self._best), reduce_retracing=True, autograph=False)
+
+    def encode(
+        self, x: tf.Tensor, condition: dict[str, tf.Tensor] | None, inversion: Inversion
+    ) -> Encoding:
+        """Returns the best latents that all descents meet, for each example.
+
+        Args:
+            x: float32 [batch, *event].
+            condition: by name, [batch, ...].
+            inversion: how to search.
+        """
+        inversion = checked_inversion(inversion)
+        loss = inversion.loss or self._loss
+        search = partial(
+            self._search, loss=loss, steps=inversion.steps, restarts=inversion.restarts
+        )
+        return in_batches(search, (x, condition or {}), inversion.batch_size)
+
+    def reconstruct(
+        self, x: tf.Tensor, condition: dict[str, tf.Tensor] | None, inversion: Inversion
+    ) -> tf.Tensor:
+        """Returns the decoded latents that `encode` finds, [batch, *event]."""
+        z = self.encode(x, condition, inversion).z
+        return in_batches(self._decode, (z, condition or {}), inversion.batch_size)
+
+    def _best(
+        self, x: tf.Tensor, condition: dict[str, tf.Tensor], loss: Loss, steps: int, restarts: int
+    ) -> Encoding:
+        return invert(
+            lambda z: loss(x, self._decode(z, condition)),
+            self._starts(restarts),
+            tf.shape(x)[0],
+            steps,
+            self._project,
+        )
 
 
 def invert(
@@ -91,14 +204,15 @@ def in_batches(function: Callable[..., Any], rows: tuple, batch_size: int) -> An
     """Returns a function of rows, computed for so many at a time; in a graph, for all at once.
 
     Args:
-        function: tensors [batch, ...] -> a nest of tensors [batch, ...].
-        rows: its arguments, tensors of as many rows each, or None.
+        function: nests of tensors [batch, ...] -> a nest of tensors [batch, ...].
+        rows: its arguments, of as many rows each.
         batch_size: > 0.
     """
-    if not tf.executing_eagerly() or len(rows[0]) <= batch_size:
+    count = keras.tree.flatten(rows)[0].shape[0]
+    if not tf.executing_eagerly() or count <= batch_size:
         return function(*rows)
     parts = [
         function(*keras.tree.map_structure(lambda r, i=i: r[i : i + batch_size], rows))
-        for i in range(0, len(rows[0]), batch_size)
+        for i in range(0, count, batch_size)
     ]
     return tf.nest.map_structure(lambda *part: tf.concat(part, axis=0), *parts)

@@ -1,180 +1,267 @@
-"""The verbs of every model, and the error of a model that does not have one."""
+"""The verbs that users call: checked once, by the specifications of the model."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
+import keras
 import tensorflow as tf
 
-from tfgen.core import random
-from tfgen.core.checks import check_integer
+from tfgen.core import random, specs
+from tfgen.core.checks import check_integer, expected
 from tfgen.model.paths import linear
+from tfgen.model.rows import Conditions, Rows
 
-CAPABILITIES = {
-    "sample_rows": "it has no sampler",
-    "log_prob": "its density is not tractable",
-    "log_prob_bound": "it has no bound on the likelihood",
-    "encode": "it has no encoder",
-    "decode": "it has no latent variables",
-    "reconstruct": "it has no encoder",
-    "complete": "it cannot condition on part of an example",
-}
-"""The methods a model may write, and why one that does not write it lacks it."""
+TEMPERATURE = specs.positive_spec("temperature")
 
 
-class UnsupportedCapability(NotImplementedError):
-    """Raised when a model is asked for something that its family cannot do."""
-
-    def __init__(self, model: type, capability: str, able: list[str]) -> None:
-        name = "sample" if capability == "sample_rows" else capability
-        models = ", ".join(able) or "none yet"
-        reason = CAPABILITIES[capability]
-        super().__init__(f"{model.__name__} has no {name} ({reason}); models with {name}: {models}")
-
-
-class Capabilities:
-    """The verbs. A model overrides those that its mathematics allows; the others say so.
+class Verbs(Rows):
+    """The verbs, final: each asks the method `<verb>_rows` of the model, if it has one.
 
     Raises:
         UnsupportedCapability: by a verb that the model does not have.
+        TypeError, ValueError: by a verb whose inputs do not agree with the specifications; in a
+            graph, tf.errors.InvalidArgumentError for values, when it runs.
     """
 
-    @classmethod
-    def capabilities(cls) -> frozenset[str]:
-        """Returns the names of the capabilities that this class has."""
-        return frozenset(
-            name for name in CAPABILITIES if getattr(cls, name) is not getattr(Capabilities, name)
-        )
+    # What users call.
 
     def sample(
-        self, num_samples: int, seed: int | None = None, condition: tf.Tensor | None = None
+        self,
+        num_samples: int,
+        seed: Any = None,
+        condition: Any = None,
+        temperature: float | tf.Tensor | None = None,
     ) -> tf.Tensor:
         """Draws samples; the same seed gives the same samples.
 
         Args:
             num_samples: how many, > 0.
-            seed: in [0, 2**31), or None for other samples at each call.
-            condition: [num_samples, ...] what to condition on, for a conditional model.
+            seed: in [0, 2**31), or None for other samples at each call; or row seeds, int32
+                [num_samples, 2], such as some rows of `tfgen.core.random.row_seeds`.
+            condition: what to condition on, [num_samples, ...] by name, or bare where there is one
+                condition. Labels and other integers that are not given are drawn for each row.
+            temperature: > 0, a number or [num_samples], for models that have one; 1 unless given.
 
         Returns:
             [num_samples, *event]; images are float32 in [0, 1].
-
-        Raises:
-            TypeError: when a number is not an integer.
-            ValueError: when one is out of range, or an unconditional model gets a condition.
         """
-        return self.sample_rows(random.row_seeds(num_samples, seed), condition)
+        self.require("sample")
+        seeds = random.row_seeds(num_samples, seed)
+        given = specs.as_conditions(condition, self.condition_specs, seeds.shape[0])
+        given = self._with_drawn(given, seeds)
+        return self.sample_rows(seeds, given, self._temperatures(temperature, seeds))
 
-    def sample_rows(self, row_seeds: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
-        """Draws one sample a row seed, [batch, *event] from int32 [batch, 2].
+    def decode(self, z: Any, condition: Any = None) -> tf.Tensor:
+        """Returns the examples [batch, *event] of latents.
 
         Args:
-            row_seeds: such as `tfgen.core.random.row_seeds` makes.
-            condition: [batch, ...] what to condition on, for a conditional model.
+            z: a nest like `latent_spec`, of tensors [batch, ...].
+            condition: as for `sample`; it has to be given by a conditional model's user.
         """
-        raise self._unsupported("sample_rows")
+        self.require("decode")
+        z = self._checked_latents(z)
+        return self.decode_rows(z, self._given(condition, keras.tree.flatten(z)[0]))
 
-    def log_prob(self, x: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
-        """Returns the exact log density of each example, [batch], in nats."""
-        raise self._unsupported("log_prob")
+    def encode(self, x: Any, condition: Any = None, **settings: Any) -> Any:
+        """Returns the latents of examples.
+
+        Args:
+            x: [batch, *event].
+            condition: as for `decode`.
+            **settings: of the model's own encoder, e.g. `inversion=` of a GLO or a GAN.
+
+        Returns:
+            A nest like `latent_spec`, of tensors [batch, ...], or an `Encoding` of it.
+        """
+        self.require("encode")
+        x = self._checked_examples(x)
+        return self.encode_rows(x, self._given(condition, x), **settings)
+
+    def reconstruct(self, x: Any, condition: Any = None, **settings: Any) -> tf.Tensor:
+        """Returns the decoded latents of examples, [batch, *event].
+
+        Args:
+            x, condition, **settings: as for `encode`.
+        """
+        self.require("reconstruct")
+        x = self._checked_examples(x)
+        return self.reconstruct_rows(x, self._given(condition, x), **settings)
+
+    def log_prob(self, x: Any, condition: Any = None) -> tf.Tensor:
+        """Returns the exact log density of each example, [batch], in nats.
+
+        Args:
+            x, condition: as for `encode`.
+        """
+        self.require("log_prob")
+        x = self._checked_examples(x)
+        return self.log_prob_rows(x, self._given(condition, x))
 
     def log_prob_bound(
-        self, x: tf.Tensor, num_importance: int = 1, seed: int | None = None
+        self, x: Any, num_importance: int = 1, seed: Any = None, condition: Any = None
     ) -> tf.Tensor:
         """Returns a lower bound on the log density of each example, [batch], in nats.
 
         Args:
-            x: float32 [batch, *event].
+            x, condition: as for `encode`.
             num_importance: draws of the latents that the bound averages over, > 0.
-            seed: of the draws, in [0, 2**31), or None for others at each call.
+            seed: of the draws, as for `sample`.
         """
-        raise self._unsupported("log_prob_bound")
+        self.require("log_prob_bound")
+        check_integer("num_importance", num_importance)
+        x = self._checked_examples(x)
+        seeds = self._seeds(seed, x)
+        return self.log_prob_bound_rows(x, seeds, self._given(condition, x), num_importance)
 
-    def encode(self, x: tf.Tensor, condition: tf.Tensor | None = None) -> Any:
-        """Returns the latents [batch, ...] of examples, or a named tuple that begins with them.
-
-        Args:
-            x: float32 [batch, *event].
-            condition: [batch, ...] what they are conditioned on, for a conditional model.
-        """
-        raise self._unsupported("encode")
-
-    def decode(self, z: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
-        """Returns the examples [batch, *event] of latents [batch, ...] and their conditions."""
-        raise self._unsupported("decode")
-
-    def reconstruct(self, x: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
-        """Returns the decoded latents of examples, [batch, *event] of [batch, *event]."""
-        raise self._unsupported("reconstruct")
-
-    def complete(self, x: tf.Tensor, mask: tf.Tensor, seed: int | None = None) -> tf.Tensor:
+    def complete(
+        self,
+        x: Any,
+        mask: Any,
+        seed: Any = None,
+        condition: Any = None,
+        temperature: float | tf.Tensor | None = None,
+    ) -> tf.Tensor:
         """Returns examples [batch, *event] whose entries under `mask` == 0 are drawn anew.
 
         Args:
-            x: float32 [batch, *event], of which the entries under `mask` != 0 are given.
-            mask: which entries are given, broadcast to `x`.
-            seed: of the draws, in [0, 2**31), or None for others at each call.
+            x: [batch, *event], of which the entries under `mask` != 0 are given.
+            mask: which entries are given, of the shape of `x`, integers, floats or booleans.
+            seed, condition, temperature: as for `sample`; a condition has to be given.
         """
-        raise self._unsupported("complete")
+        self.require("complete")
+        x = self._checked_examples(x)
+        mask = specs.checked(tf.cast(mask, tf.float32), self.mask_spec, "mask")
+        specs.check_same_rows({self.event_spec.name: x, "mask": mask})
+        seeds = self._seeds(seed, x)
+        temperature = self._temperatures(temperature, seeds)
+        return self.complete_rows(x, mask, seeds, self._given(condition, x), temperature)
+
+    def translate(self, x: Any, condition: Any = None) -> tf.Tensor:
+        """Returns the examples of another domain that belong to examples of one.
+
+        Args:
+            x, condition: as for `encode`.
+        """
+        self.require("translate")
+        x = self._checked_examples(x)
+        return self.translate_rows(x, self._given(condition, x))
+
+    def classify(self, x: Any, condition: Any = None) -> tf.Tensor:
+        """Returns the probability of each class, [batch, num_classes].
+
+        Args:
+            x, condition: as for `encode`.
+        """
+        self.require("classify")
+        x = self._checked_examples(x)
+        return self.classify_rows(x, self._given(condition, x))
 
     def interpolate(
         self,
-        start: tf.Tensor,
-        end: tf.Tensor,
+        start: Any,
+        end: Any,
         num_points: int = 8,
         path: Callable = linear,
-        condition: tf.Tensor | None = None,
+        condition: Any = None,
     ) -> tf.Tensor:
         """Decodes points on paths between latents.
 
         Args:
-            start, end: [batch, latent_dim], the latents at both ends.
+            start, end: the latents at both ends, nests like `latent_spec` of floats [batch, ...].
             num_points: on each path, both ends counted, >= 2.
             path: `tfgen.model.paths.linear` or `spherical`.
-            condition: [batch, ...], of each path, for a conditional model.
+            condition: of each path, as for `decode`.
 
         Returns:
             [batch, num_points, *event].
-
-        Raises:
-            TypeError: when `num_points` is not an integer.
-            ValueError: when it is below 2.
         """
+        self.require("decode")
         check_integer("num_points", num_points, minimum=2)
-        points = path(start, end, tf.linspace(0.0, 1.0, num_points))
-        if condition is not None:
-            condition = tf.repeat(condition, num_points, axis=0)
-        decoded = self.decode(tf.reshape(points, [-1, *points.shape[2:]]), condition)
+        start, end = self._float_latents(start), self._float_latents(end)
+        first, last = keras.tree.flatten(start)[0], keras.tree.flatten(end)[0]
+        specs.check_same_rows({"start": first, "end": last})
+        fractions = tf.linspace(0.0, 1.0, num_points)
+        points = keras.tree.map_structure(lambda a, b: _merged(path(a, b, fractions)), start, end)
+        given = self._given(condition, first)
+        given = {name: tf.repeat(value, num_points, axis=0) for name, value in given.items()}
+        decoded = self.decode_rows(points, given)
         return tf.reshape(decoded, [-1, num_points, *decoded.shape[1:]])
 
-    def latent_arithmetic(
-        self, a: tf.Tensor, b: tf.Tensor, c: tf.Tensor, condition: tf.Tensor | None = None
-    ) -> tf.Tensor:
+    def latent_arithmetic(self, a: Any, b: Any, c: Any, condition: Any = None) -> tf.Tensor:
         """Decodes a - b + c, the analogy "a is to b as the result is to c".
 
         Args:
-            a, b, c: latents [batch, latent_dim].
-            condition: [batch, ...], of the results, for a conditional model.
+            a, b, c: latents, nests like `latent_spec` of floats [batch, ...].
+            condition: of the results, as for `decode`.
 
         Returns:
             [batch, *event].
         """
-        return self.decode(a - b + c, condition)
+        self.require("decode")
+        parts = (self._float_latents(z) for z in (a, b, c))
+        return self.decode(keras.tree.map_structure(lambda a, b, c: a - b + c, *parts), condition)
 
     @property
-    def condition_spec(self) -> tf.TensorSpec | None:
-        """The specification of a batch of conditions, by name; None of an unconditional model."""
-        return None
+    def mask_spec(self) -> tf.TensorSpec:
+        """The specification of what `complete` is given: 0 where an example is to be drawn."""
+        return tf.TensorSpec(self.event_shape, tf.float32, "mask")
 
-    @classmethod
-    def _unsupported(cls, capability: str) -> UnsupportedCapability:
-        able = sorted(
-            m.__name__ for m in _subclasses(Capabilities) if capability in m.capabilities()
-        )
-        return UnsupportedCapability(cls, capability, able)
+    # How inputs are checked.
+
+    def _checked_examples(self, x: Any) -> tf.Tensor:
+        return specs.checked(x, self.event_spec, self.event_spec.name)
+
+    def _checked_latents(self, z: Any) -> Any:
+        named = specs.by_name(self.latent_spec, "z")
+        try:
+            keras.tree.assert_same_structure(self.latent_spec, z)
+        except (ValueError, TypeError) as error:
+            raise ValueError(expected(f"latents {sorted(named)}", type(z).__name__)) from error
+        parts = zip(keras.tree.flatten(z), named.items(), strict=True)
+        found = {name: specs.checked(part, spec, name) for part, (name, spec) in parts}
+        specs.check_same_rows(found)
+        return specs.like_nest(self.latent_spec, list(found.values()))
+
+    def _float_latents(self, z: Any) -> Any:
+        """Returns latents, checked, between which there are others."""
+        whole = [s.dtype.name for s in keras.tree.flatten(self.latent_spec) if s.dtype.is_integer]
+        if whole:
+            raise TypeError(expected("latents of floats", whole[0]))
+        return self._checked_latents(z)
+
+    def _given(self, condition: Any, rows: tf.Tensor) -> Conditions:
+        """Returns all conditions, checked."""
+        given = specs.as_conditions(condition, self.condition_specs, rows.shape[0])
+        specs.check_all_given(given, self.condition_specs)
+        return given
+
+    def _with_drawn(self, given: Conditions, row_seeds: tf.Tensor) -> Conditions:
+        """Returns conditions with those drawn that are not given and are single integers."""
+        for name, spec in self.condition_specs.items():
+            if name not in given and specs.bounds(spec) and spec.dtype.is_integer:
+                unit = random.uniform(random.stream(row_seeds, name), tuple(spec.shape))
+                given[name] = tf.cast(unit * spec.num_values, spec.dtype)
+        specs.check_all_given(given, self.condition_specs)
+        return given
+
+    def _seeds(self, seed: Any, x: tf.Tensor) -> tf.Tensor:
+        return random.row_seeds(tf.shape(x)[0] if x.shape[0] is None else x.shape[0], seed)
+
+    def _temperatures(self, temperature: Any, row_seeds: tf.Tensor) -> tf.Tensor | None:
+        """Returns a temperature for each row, if the model has one."""
+        if not self.has_temperature:
+            if temperature is not None:
+                what = f"no `temperature`: {type(self).__name__} has none"
+                raise ValueError(expected(what, temperature))
+            return None
+        count = tf.shape(row_seeds)[:1]
+        if temperature is None or isinstance(temperature, int | float):
+            temperature = tf.fill(count, 1.0 if temperature is None else float(temperature))
+        temperature = specs.checked(temperature, TEMPERATURE, "temperature")
+        specs.check_same_rows({"temperature": temperature, "seed": row_seeds})
+        return temperature
 
 
-def _subclasses(cls: type) -> Iterator[type]:
-    for subclass in cls.__subclasses__():
-        if not subclass.__name__.startswith("_"):
-            yield subclass
-        yield from _subclasses(subclass)
+def _merged(points: tf.Tensor) -> tf.Tensor:
+    """Returns points of all paths in one batch."""
+    return tf.reshape(points, [-1, *points.shape[2:]])

@@ -101,8 +101,8 @@ class ProjectionDiscriminator(Network):
     ) -> None:
         super().__init__(**kwargs)
         check_integer("num_classes", num_classes)
-        if not hasattr(discriminator, "outputs_and_features"):
-            raise TypeError(expected("a discriminator with `outputs_and_features`", discriminator))
+        if not isinstance(discriminator, Network):
+            raise TypeError(expected("a discriminator of `tfgen.networks`", discriminator))
         self.discriminator = discriminator
         self.num_classes = num_classes
         self.spectral_norm = spectral_norm

@@ -1,15 +1,25 @@
-"""The signatures a model is served by, one for each of its capabilities."""
+"""The signatures a model is served by, all made alike from its verbs and specifications."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import keras
 import tensorflow as tf
 
+from tfgen.core import specs
 from tfgen.core.checks import expected
 from tfgen.core.random import row_seeds_from_int64
+from tfgen.model.inversion import Encoding
 from tfgen.model.model import GenerativeModel
+from tfgen.model.rows import VERBS, Verb
+from tfgen.model.verbs import TEMPERATURE
 
 Tensors = dict[str, tf.Tensor]
+PLAIN = {
+    "seed": tf.TensorSpec([], tf.int64, "seed"),
+    "temperature": TEMPERATURE,
+}
+"""Inputs that are the same for all models."""
 
 
 @dataclass(frozen=True)
@@ -21,128 +31,127 @@ class Endpoint:
     Args:
         name: of the signature.
         function: named inputs to named outputs.
-        inputs: the specification of each input.
-        example: one row of each input, with which the server warms up.
+        inputs: the specification of a batch of each input.
+        example: one row of each input.
+        warms_up: whether a server warms up with the example.
     """
 
     name: str
     function: Callable[..., Tensors]
     inputs: dict[str, tf.TensorSpec]
     example: Tensors = field(default_factory=dict)
+    warms_up: bool = True
 
 
-def endpoints(model: GenerativeModel) -> list[Endpoint]:
-    """Returns the signatures of a model, from its capabilities; `sample` comes first.
+def endpoints(model: GenerativeModel, num_importance: int = 1) -> list[Endpoint]:
+    """Returns the signatures of a model, one for each of its verbs; `sample` comes first.
 
-    - `sample(seed int64 [batch]) -> images` (`examples` when they are not images), and
-      `sample_png(seed) -> png_bytes` for images of 1, 3 or 4 channels; a conditional model's also
-      take its condition, e.g. `label` int64 [batch], as do the following;
-    - `decode(z) -> images`, `encode(images) -> z` and whatever else the model's encoder returns;
-    - `reconstruct(images) -> images`, `log_prob(images) -> log_prob`.
+    What they take and give is called by the noun of the model's examples (images, audio, tokens,
+    points or examples), "z" for latents (`z_0`, `z_1`, ... where there are several), and otherwise
+    as the arguments of the verbs; conditions go by their own names. All have to be given.
+
+    - `sample(seed int64 [batch]) -> images`, with `temperature` of models that have one, and
+      `sample_png(seed) -> png_bytes`;
+    - `decode(z) -> images`, `encode(images) -> z`, and the `distance` of models that search for it;
+    - `reconstruct(images) -> images`, `log_prob(images) -> log_prob`, `log_prob_bound(images, seed)
+      -> log_prob_bound`, `complete(images, mask, seed) -> images`, `translate(images) -> images`,
+      `classify(images) -> probabilities`.
+
+    Rows that are out of range or not finite are refused by an error that names the input.
 
     Args:
-        model: a built model.
+        model: to serve.
+        num_importance: draws over which `log_prob_bound` averages.
 
     Raises:
-        ValueError: when it has none of these capabilities.
+        ValueError: when it has none of these verbs.
     """
-    makers = {
-        "sample_rows": _sample,
-        "decode": _decode,
-        "encode": _encode,
-        "reconstruct": _reconstruct,
-        "log_prob": _log_prob,
-    }
     able = model.capabilities()
-    made = [endpoint for name, make in makers.items() if name in able for endpoint in make(model)]
+    made = [_endpoint(model, verb, num_importance) for verb in VERBS if verb in able]
     if not made:
-        what = f"a model with one of the capabilities {sorted(makers)}"
+        what = f"a model with one of the capabilities {list(VERBS)}"
         raise ValueError(expected(what, f"{type(model).__name__}, which has none of them"))
+    if "sample" in able and specs.is_image(model.event_spec):
+        made.insert(1, _as_png(made[0], model.event_spec.name))
     return made
 
 
-def _is_image(model: GenerativeModel) -> bool:
-    shape = model.event_shape
-    return len(shape) == 3 and shape[-1] in (1, 3, 4)
+def _endpoint(model: GenerativeModel, name: str, num_importance: int) -> Endpoint:
+    """Returns the signature of one verb."""
+    verb = VERBS[name]
+    inputs = _inputs(model, verb)
+    fixed = {"num_importance": num_importance} if name == "log_prob_bound" else {}
+    answer = getattr(model, f"{name}_rows")
+
+    def function(**given: tf.Tensor) -> Tensors:
+        rows = {key: _checked(given[key], spec, key) for key, spec in inputs.items()}
+        condition = {key: rows[key] for key in model.condition_specs}
+        takes = {what: _argument(model, what, rows) for what in verb.takes}
+        settings = {what: takes.pop(what) for what in ("temperature",) if what in takes}
+        result = answer(*takes.values(), condition=condition, **settings, **fixed)
+        return _named(model, verb, result)
+
+    return Endpoint(
+        name,
+        function,
+        {key: specs.batched(spec, key) for key, spec in inputs.items()},
+        {key: _example(spec, key) for key, spec in inputs.items()},
+        name not in model.slow_verbs,
+    )
 
 
-def _noun(model: GenerativeModel) -> str:
-    return "images" if _is_image(model) else "examples"
+def _inputs(model: GenerativeModel, verb: Verb) -> dict[str, tf.TensorSpec]:
+    """Returns the specification of a row of each input of a verb."""
+    found: dict[str, tf.TensorSpec] = {}
+    for what in verb.takes:
+        if what == "x":
+            found[model.event_spec.name] = model.event_spec
+        elif what == "z":
+            found |= specs.by_name(model.latent_spec, "z")
+        elif what == "mask":
+            found["mask"] = model.mask_spec
+        elif what == "seed" or model.has_temperature:
+            found[what] = PLAIN[what]
+    return found | dict(model.condition_specs)
 
 
-def _examples_in(model: GenerativeModel) -> tuple[dict[str, tf.TensorSpec], Tensors]:
-    shape = model.event_shape
-    spec = tf.TensorSpec([None, *shape], tf.float32, name=_noun(model))
-    return {_noun(model): spec}, {_noun(model): tf.fill([1, *shape], 0.5)}
+def _checked(value: tf.Tensor, spec: tf.TensorSpec, name: str) -> tf.Tensor:
+    return row_seeds_from_int64(value) if name == "seed" else specs.checked(value, spec, name)
 
 
-def _condition(model: GenerativeModel) -> tuple[dict[str, tf.TensorSpec], Tensors]:
-    """Returns the input that a conditional model takes beside others, and a row of it."""
-    spec = model.condition_spec
-    if spec is None:
-        return {}, {}
-    return {spec.name: spec}, {spec.name: tf.zeros([1, *spec.shape[1:]], spec.dtype)}
+def _argument(model: GenerativeModel, what: str, rows: Tensors) -> tf.Tensor | None:
+    """Returns what the method of a verb is given for one of the things that it takes."""
+    if what == "x":
+        return rows[model.event_spec.name]
+    if what == "z":
+        names = specs.by_name(model.latent_spec, "z")
+        return specs.like_nest(model.latent_spec, [rows[name] for name in names])
+    return rows.get(what)
 
 
-def _sample(model: GenerativeModel) -> list[Endpoint]:
-    conditions, condition = _condition(model)
-    inputs = {"seed": tf.TensorSpec([None], tf.int64, name="seed"), **conditions}
-    example = {"seed": tf.constant([0], tf.int64), **condition}
-
-    def sample(seed: tf.Tensor, **conditions: tf.Tensor) -> Tensors:
-        return {_noun(model): model.sample_rows(row_seeds_from_int64(seed), *conditions.values())}
-
-    def sample_png(seed: tf.Tensor, **conditions: tf.Tensor) -> Tensors:
-        return {"png_bytes": _encode_png(sample(seed, **conditions)["images"])}
-
-    served = [Endpoint("sample", sample, inputs, example)]
-    if _is_image(model):
-        served.append(Endpoint("sample_png", sample_png, inputs, example))
-    return served
+def _example(spec: tf.TensorSpec, name: str) -> tf.Tensor:
+    return tf.ones([1]) if name == "temperature" else specs.rows(spec, 1)
 
 
-def _encode_png(images: tf.Tensor) -> tf.Tensor:
-    pixels = tf.cast(tf.round(tf.clip_by_value(images, 0.0, 1.0) * 255.0), tf.uint8)
-    encode = lambda image: tf.io.encode_png(image)  # noqa: E731
-    return tf.map_fn(encode, pixels, fn_output_signature=tf.string)
+def _named(model: GenerativeModel, verb: Verb, result: tf.Tensor) -> Tensors:
+    """Returns what a verb gives by the names of the outputs."""
+    if verb.gives == "x":
+        return {model.event_spec.name: result}
+    if verb.gives != "z":
+        return {verb.gives: result}
+    z = result.z if isinstance(result, Encoding) else result
+    names = list(specs.by_name(model.latent_spec, "z"))
+    named = dict(zip(names, keras.tree.flatten(z), strict=True))
+    return named | {"distance": result.distance} if isinstance(result, Encoding) else named
 
 
-def _decode(model: GenerativeModel) -> list[Endpoint]:
-    shape = [model.latent_dim]
-    conditions, condition = _condition(model)
+def _as_png(sample: Endpoint, noun: str) -> Endpoint:
+    """Returns the signature that samples pictures as files."""
 
-    def decode(z: tf.Tensor, **conditions: tf.Tensor) -> Tensors:
-        return {_noun(model): model.decode(z, *conditions.values())}
+    def sample_png(**given: tf.Tensor) -> Tensors:
+        images = sample.function(**given)[noun]
+        pixels = tf.cast(tf.round(tf.clip_by_value(images, 0.0, 1.0) * 255.0), tf.uint8)
+        encode = lambda image: tf.io.encode_png(image)  # noqa: E731
+        return {"png_bytes": tf.map_fn(encode, pixels, fn_output_signature=tf.string)}
 
-    inputs = {"z": tf.TensorSpec([None, *shape], tf.float32, name="z"), **conditions}
-    return [Endpoint("decode", decode, inputs, {"z": tf.zeros([1, *shape]), **condition})]
-
-
-def _encode(model: GenerativeModel) -> list[Endpoint]:
-    inputs, example = _examples_in(model)
-    conditions, condition = _condition(model)
-
-    def encode(**rows: tf.Tensor) -> Tensors:
-        encoding = model.encode(rows.pop(_noun(model)), *rows.values())
-        return encoding._asdict() if hasattr(encoding, "_asdict") else {"z": encoding}
-
-    return [Endpoint("encode", encode, inputs | conditions, example | condition)]
-
-
-def _reconstruct(model: GenerativeModel) -> list[Endpoint]:
-    inputs, example = _examples_in(model)
-    conditions, condition = _condition(model)
-
-    def reconstruct(**rows: tf.Tensor) -> Tensors:
-        return {_noun(model): model.reconstruct(rows.pop(_noun(model)), *rows.values())}
-
-    return [Endpoint("reconstruct", reconstruct, inputs | conditions, example | condition)]
-
-
-def _log_prob(model: GenerativeModel) -> list[Endpoint]:
-    inputs, example = _examples_in(model)
-
-    def log_prob(**examples: tf.Tensor) -> Tensors:
-        return {"log_prob": model.log_prob(examples[_noun(model)])}
-
-    return [Endpoint("log_prob", log_prob, inputs, example)]
+    return Endpoint("sample_png", sample_png, sample.inputs, sample.example, sample.warms_up)

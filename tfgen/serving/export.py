@@ -9,7 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfgen.core.checks import expected
+from tfgen.core import specs
+from tfgen.core.checks import check_integer, expected
 from tfgen.core.files import check_writable, temporary_sibling
 from tfgen.core.version import __version__
 from tfgen.model.model import GenerativeModel
@@ -21,6 +22,8 @@ def export(
     model: GenerativeModel,
     path: str | os.PathLike,
     training_metrics: dict[str, Any] | None = None,
+    *,
+    num_importance: int = 1,
 ) -> Path:
     """Writes `<path>/<version>/`, the next free integer, with one signature per capability.
 
@@ -33,20 +36,23 @@ def export(
         model: a built model.
         path: the base path that a server is given.
         training_metrics: numbers for the model card.
+        num_importance: draws over which the served `log_prob_bound` averages, > 0.
 
     Returns:
         The version directory.
 
     Raises:
         OSError: when `path` cannot be written.
-        TypeError: when `model` is not a GenerativeModel.
-        ValueError: when it has no capability that can be served.
+        TypeError: when `model` is not a GenerativeModel, or `num_importance` not an integer.
+        ValueError: when it has no capability that can be served, or `num_importance` is not > 0.
     """
     if not isinstance(model, GenerativeModel):
         raise TypeError(expected("a tfgen model", type(model).__name__))
+    check_integer("num_importance", num_importance)
     base = Path(path)
     check_writable(base)
-    served = endpoints(model)
+    model.fit_sampler()  # As it is, also while `fit` trains it.
+    served = endpoints(model, num_importance)
     with temporary_sibling(base / "version") as unfinished:
         _save(served, unfinished)
         extra = unfinished / "assets.extra"
@@ -93,7 +99,7 @@ def _model_card(
         "name": model.name,
         "capabilities": sorted(model.capabilities()),
         "event_shape": list(model.event_shape),
-        "range": [0.0, 1.0] if len(model.event_shape) == 3 else None,
+        "range": specs.bounds(model.event_spec),
         "signatures": {
             endpoint.name: {
                 name: {"dtype": spec.dtype.name, "shape": spec.shape.as_list()}
@@ -103,7 +109,7 @@ def _model_card(
         },
         "seed_contract": "a row is a function of its own seed alone; the served seed "
         "s + i * 2**32 is row i of sample(num_samples, seed=s)",
-        "training_steps": int(model.step.numpy()),
+        "training_steps": model.training_steps,
         "training_metrics": training_metrics,
         "versions": {
             "tfgen": __version__,

@@ -9,7 +9,7 @@ from tfgen.serving.messages import message_class, predict_request
 
 
 def write_warmup(served: list[Endpoint], path: Path, model_name: str = "default") -> None:
-    """Writes one request of one row for each signature.
+    """Writes one request of one row for each signature that is quick to answer.
 
     Args:
         served: the signatures.
@@ -20,7 +20,7 @@ def write_warmup(served: list[Endpoint], path: Path, model_name: str = "default"
         tf.errors.OpError: when the file cannot be written.
     """
     with tf.io.TFRecordWriter(str(path)) as writer:
-        for endpoint in served:
+        for endpoint in (e for e in served if e.warms_up):
             log = message_class("PredictionLog")()
             request = predict_request(model_name, endpoint.name, endpoint.example)
             log.predict_log.request.CopyFrom(request)

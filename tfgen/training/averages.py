@@ -5,6 +5,11 @@ from collections.abc import Callable, Iterable, Sequence
 import keras
 import tensorflow as tf
 
+from tfgen.core.checks import expected
+
+Averages = Sequence[tuple[keras.layers.Layer, keras.layers.Layer]]
+"""Layers that average others, each with the layer that is trained."""
+
 
 def assign_each(
     variables: Iterable[keras.Variable],
@@ -29,6 +34,49 @@ def assign_each(
 
     # A mirrored variable can only be assigned from above all replicas.
     tf.distribute.get_replica_context().merge_call(assign_all)
+
+
+def average_of(layer: keras.layers.Layer, decay: float | None) -> keras.layers.Layer | None:
+    """Returns a layer that begins as another and that no optimizer trains, to average its weights.
+
+    Args:
+        layer: that is trained, built.
+        decay: in [0, 1), or None for no average.
+
+    Returns:
+        The layer; None when `decay` is.
+
+    Raises:
+        ValueError: when `decay` is out of range.
+    """
+    if decay is None:
+        return None
+    if not 0 <= decay < 1:
+        raise ValueError(expected("`ema_decay` in [0, 1)", decay))
+    average = type(layer).from_config(layer.get_config())
+    average.trainable = False
+    if not average.built:
+        average.build_from_config(layer.get_build_config())
+    average.set_weights(layer.get_weights())
+    return average
+
+
+def move_averages(averages: Averages, decay: float, step: tf.Tensor) -> None:
+    """Moves averages after a training step, with the statistics of batch normalisation:
+
+        average <- d * average + (1 - d) * weights,   d = min(decay, (1 + step) / (10 + step)),
+
+    so that the first steps are forgotten.
+
+    Args:
+        averages: to move.
+        decay: in [0, 1).
+        step: how many steps were done before, an integer.
+    """
+    t = tf.cast(step, tf.float32)
+    now = tf.minimum(decay, (1.0 + t) / (10.0 + t))
+    for average, layer in averages:
+        move_average(average, layer, now)
 
 
 def move_average(average: keras.layers.Layer, source: keras.layers.Layer, decay: tf.Tensor) -> None:

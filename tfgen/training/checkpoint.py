@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfgen.core.checks import check_integer, expected
 from tfgen.core.files import check_writable
+from tfgen.training.callback import Callback
 
 
 class CheckpointError(ValueError):
@@ -35,7 +36,7 @@ def drop_latest(directory: str | os.PathLike) -> None:
         path.unlink()
 
 
-class Checkpoint(keras.callbacks.Callback):
+class Checkpoint(Callback):
     """Saves all the state of training at the ends of epochs, and restores it when `fit` begins.
 
     Saved are the weights, the optimizers, the step that seeds the training noise, and whatever else
@@ -45,7 +46,8 @@ class Checkpoint(keras.callbacks.Callback):
     uninterrupted one would, when its data come from `tfgen.data` or from arrays.
 
     A constant learning rate is that of `compile`, so that a run which diverged can go on with a
-    smaller one; the last two checkpoints are kept, and `drop_latest` goes back to the first.
+    smaller one; the last two checkpoints are kept, and `drop_latest` goes back to the first. Each
+    stage of a model that is trained in stages has a directory of its own, inside this one.
 
     Args:
         directory: where to write; made if it does not exist.
@@ -64,10 +66,6 @@ class Checkpoint(keras.callbacks.Callback):
         self._epoch: tf.Variable | None = None
         self._manager: tf.train.CheckpointManager | None = None
 
-    def within(self, name: str) -> "Checkpoint":
-        """Returns the like in a directory inside this one, for one stage of several."""
-        return Checkpoint(self.directory / name, self.every)
-
     def restore(self, model: keras.Model) -> int:
         """Restores the latest checkpoint, if there is one, and returns the epochs it had done.
 
@@ -78,15 +76,16 @@ class Checkpoint(keras.callbacks.Callback):
             OSError: when the directory cannot be written.
             CheckpointError: when the latest checkpoint is not whole, or not one of this model.
         """
-        check_writable(self.directory)
+        place = self.directory / self.stage
+        check_writable(place)
         with model.distribute_strategy.scope():
             self._epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
         # A flat list: TensorFlow does not follow the layers that Keras finds in lists and dicts.
         state = [variable.value for variable in model.training_state]
         checkpoint = tf.train.Checkpoint(state=state, epoch=self._epoch)
-        latest = _latest(self.directory)
+        latest = _latest(place)
         # All workers take part in saving; what the others than the chief write is not kept.
-        directory = self.directory if _is_chief(model) else tempfile.mkdtemp()
+        directory = place if _is_chief(model) else tempfile.mkdtemp()
         self._manager = tf.train.CheckpointManager(checkpoint, str(directory), max_to_keep=2)
         if latest is not None:
             _restore(checkpoint, latest)

@@ -37,3 +37,15 @@ def gathered(x: tf.Tensor) -> tf.Tensor:
     if context is None or context.num_replicas_in_sync == 1:
         return x
     return tf.ensure_shape(context.all_gather(x, axis=0), [None, *x.shape[1:]])
+
+
+def summed(nest: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """Returns tensors added up over all replicas; themselves outside of replicas.
+
+    Args:
+        nest: tensors by name, of the same shapes on every replica, which all have to call it.
+    """
+    context = tf.distribute.get_replica_context()
+    if not nest or context is None or context.num_replicas_in_sync == 1:
+        return nest
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, nest)

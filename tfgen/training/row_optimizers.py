@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfgen.core.checks import check_positive, expected
 from tfgen.core.config import register
+from tfgen.training.keras_compat import variable_index
 
 
 class _RowOptimizer(keras.optimizers.Optimizer):
@@ -124,7 +125,7 @@ class RowAdam(_RowOptimizer):
         ]
 
     def _row_step(self, rows: tf.Tensor, slope: tf.Tensor, variable: tf.Variable) -> tf.Tensor:
-        index = self._get_variable_index(variable)
+        index = variable_index(self, variable)
         first, second, steps = (
             moments[index].value for moments in (self._first, self._second, self._steps)
         )

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfgen.core.checks import check_integer, check_positive, check_seed, expected
 from tfgen.core.config import register
+from tfgen.training.keras_compat import variable_index
 
 
 @register
@@ -90,7 +91,7 @@ class SGHMC(keras.optimizers.Optimizer):
         self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor
     ) -> None:
         """Moves a variable, and its momentum."""
-        index = self._get_variable_index(variable)
+        index = variable_index(self, variable)
         momentum = self._momenta[index]
         rate = self._rate(index, gradient, tf.cast(learning_rate, variable.dtype))
         slope = gradient + variable / (self.prior_std**2 * self.num_examples)

@@ -1,6 +1,6 @@
 """Trains every case on two logical CPUs and on one, and writes what came of it.
 
-Usage: python -m tests.contract.workers.replicas RESULTS.pickle
+Usage: python -m tests.contract.workers.replicas {steps|fits} RESULTS.pickle
 """
 
 import pickle
@@ -45,10 +45,10 @@ def step(model: keras.Model, batch: dict[str, tf.Tensor]) -> None:
     """Does one training step on a batch, divided among the model's replicas."""
     strategy = model.distribute_strategy
     if strategy is ALONE:
-        tf.function(model.train_step, autograph=False)(batch)
+        model.train_step(batch)
         return
-    parts = split(batch, strategy)
-    tf.function(lambda: strategy.run(model.train_step, [parts]), autograph=False)()
+    # Eagerly, as a step in a graph takes longer to trace; `fit` below runs in one.
+    strategy.run(model.train_step, [split(batch, strategy)])
 
 
 def one_step(case: cases.ModelCase, strategy: tf.distribute.Strategy) -> dict[str, np.ndarray]:
@@ -68,7 +68,7 @@ def spread(case: cases.ModelCase, model: keras.Model) -> float:
     Keras leaves the running statistics of batch normalisation to each replica; they are left out.
     """
     largest = 0.0
-    for stage, _ in case.stages(model, case.data()).values():
+    for stage in (stage.model for stage in case.stages(model).values()):
         own = {
             id(variable)
             for layer in stage._flatten_layers()
@@ -87,10 +87,10 @@ def fit(case: cases.ModelCase) -> dict[str, Any]:
     """Returns the history of a `fit` on two replicas, and what the model can then do."""
     with STRATEGY.scope():
         model = case.compiled()
-    size = cases.BATCH_SIZE
-    history = model.fit(case.data(), case.labels(), size, verbose=0, **case.fit).history
-    samples = model.sample(3, seed=0).numpy()
-    return {"history": history, "spread": spread(case, model), "samples": samples}
+    history = case.train(model).history.history
+    z = None if case.samples else cases.latents(model, 3)
+    made = model.sample(3, seed=0) if case.samples else model.decode(z)
+    return {"history": history, "spread": spread(case, model), "samples": made.numpy()}
 
 
 def seeds(case: cases.ModelCase) -> list[np.ndarray]:
@@ -178,27 +178,38 @@ def overflow() -> dict[str, Any]:
     return {"values": values, "scale": float(optimizer.dynamic_scale.numpy()) / before}
 
 
-def main(path: str) -> None:
-    """Writes the results of all cases."""
+def fits() -> dict[str, Any]:
+    """Returns what came of `fit`, whose steps run in graphs, and the seeds that replicas got."""
+    return {
+        "fits": {case.name: fit(case) for case in cases.MODELS},
+        "seeds": {case.name: seeds(case) for case in cases.MODELS},
+    }
+
+
+def steps() -> dict[str, Any]:
+    """Returns what came of single steps."""
     both = {"alone": ALONE, "mirrored": STRATEGY}
     optimizers = {"row_sgd": lambda: RowSGD(0.5), "row_adam": lambda: RowAdam(0.1)}
-    results = {
+    return {
         "index": INDEX,
         "steps": {
             case.name: {name: one_step(case, strategy) for name, strategy in both.items()}
             for case in cases.MODELS
         },
-        "fits": {case.name: fit(case) for case in cases.MODELS},
         "overflow": overflow(),
         "sampler": sampler(),
-        "seeds": {case.name: seeds(case) for case in cases.MODELS},
         "rows": {
             kind: {name: duplicate_rows(make, strategy) for name, strategy in both.items()}
             for kind, make in optimizers.items()
         },
     }
-    Path(path).write_bytes(pickle.dumps(results))
+
+
+def main(part: str, path: str) -> None:
+    """Writes the results of all cases."""
+    parts = {"steps": steps, "fits": fits}
+    Path(path).write_bytes(pickle.dumps(parts[part]()))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -1,10 +1,10 @@
-"""Trains a case with checkpoints, perhaps to be killed, and writes the state it ends with.
+"""Trains cases with checkpoints, perhaps to be killed, and writes the states they end with.
 
-Usage: python -m tests.contract.workers.train CASE CHECKPOINTS STATE.pickle [STAGE BATCH]
+Usage: python -m tests.contract.workers.train FOLDER [CASE STAGE BATCH]
 
-Sheets of samples are written to CHECKPOINTS_sheets.
-
-With a STAGE, one of the case's, the process kills itself after that many batches of it.
+Writes FOLDER/CASE.pickle for each case in turn, sheets of samples to FOLDER/CASE_sheets, and passes
+over cases that are written. With CASE, STAGE and BATCH the process kills itself after that many
+batches of a stage, "all" of a model without stages, of that case.
 """
 
 import os
@@ -17,44 +17,54 @@ import keras
 import tensorflow as tf
 
 from tests.contract import cases
-from tfgen.callbacks import Checkpoint, SampleGrid
+from tfgen.callbacks import Callback, Checkpoint, SampleGrid
 
 FITS = {
-    "glann": {"epochs": 4, "imle_epochs": 5},
+    "glann": {"epochs": {"glo": 4, "imle": 5}},
     "gan_conditional": {"epochs": 4},
     "began": {"epochs": 2},
     "bigan": {"epochs": 2},
+    "levels_vae": {"epochs": 2},
+    "affine_flow": {"epochs": 3},
+    "tokens": {"epochs": 2},
+    "codebook": {"epochs": {"codes": 3, "prior": 3}},
 }
 
 
-class Killer(keras.callbacks.Callback):
+class Killer(Callback):
     """Kills the process after some batches of a stage, as a machine that fails would."""
 
-    def __init__(self, stage: str, batches: int, here: bool = False) -> None:
+    def __init__(self, stage: str, batches: int) -> None:
         super().__init__()
-        self.stage, self.batches, self.here = stage, batches, here
-
-    def within(self, stage: str) -> "Killer":
-        return Killer(self.stage, self.batches, here=stage == self.stage)
+        self.wanted, self.batches = stage, batches
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        self.batches -= self.here
-        if self.here and self.batches == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if self.wanted == (self.stage or "all"):
+            self.batches -= 1
+            if self.batches == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main(name: str, checkpoints: str, state: str, *kill: str) -> None:
-    """Trains from the last checkpoint to the end, or to death."""
-    tf.config.experimental.enable_op_determinism()  # Threads add up in any order otherwise.
+def train(name: str, folder: Path, others: list[keras.callbacks.Callback]) -> None:
+    """Trains a case from its last checkpoint to the end, or to death."""
     case = cases.named(name)
     model = case.compiled()
-    callbacks = [Checkpoint(checkpoints), SampleGrid(f"{checkpoints}_sheets", num_samples=4)]
-    if kill:
-        callbacks.append(Killer(kill[0], int(kill[1]), here=kill[0] == "all"))
+    sheets = SampleGrid(folder / f"{name}_sheets", num_samples=4)
+    callbacks = [Checkpoint(folder / name), sheets, *others]
     case.train(model, callbacks=callbacks, **FITS[name])
-    trained = cases.training_state(case, model)
-    samples = model.sample(4, seed=0).numpy()
-    Path(state).write_bytes(pickle.dumps({"state": trained, "samples": samples}))
+    state = cases.training_state(case, model)
+    written = {"state": state, "samples": model.sample(4, seed=0).numpy()}
+    (folder / f"{name}.pickle").write_bytes(pickle.dumps(written))
+
+
+def main(folder: str, case: str = "", stage: str = "", batches: str = "0") -> None:
+    """Trains all cases that are not written."""
+    tf.config.experimental.enable_op_determinism()  # Threads add up in any order otherwise.
+    Path(folder).mkdir(exist_ok=True)
+    for name in FITS:
+        if not Path(folder, f"{name}.pickle").exists():
+            killers = [Killer(stage, int(batches))] if name == case else []
+            train(name, Path(folder), killers)
 
 
 if __name__ == "__main__":

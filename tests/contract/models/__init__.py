@@ -1,0 +1,1 @@
+"""Small models of families to come, which show that the contract carries them."""

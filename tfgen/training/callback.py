@@ -1,0 +1,40 @@
+"""The base of callbacks that do other things in one stage of training than in another."""
+
+import copy
+
+import keras
+
+
+class Callback(keras.callbacks.Callback):
+    """A callback that knows which stage of a model's training it runs in.
+
+    A model that is trained in stages, such as GLANN, gives each stage a copy of its own, whose
+    `model` is that of the stage.
+
+    Attributes:
+        stage: the name of the stage, empty for a model that is not trained in stages.
+        whole: the model that has the stages; None where there are none.
+    """
+
+    stage: str = ""
+    whole: keras.Model | None = None
+
+    def within(self, stage: str, whole: keras.Model) -> "Callback":
+        """Returns a copy for one stage of a model."""
+        other = copy.copy(self)
+        other.stage, other.whole = stage, whole
+        return other
+
+    def sampler(self) -> keras.Model | None:
+        """Returns the model whose samples show the progress, ready to sample; None without one.
+
+        It is the stage's model, if its samples are examples like those of the whole model, else the
+        whole model as it is then.
+        """
+        models = [self.model] if self.whole is None else [self.model, self.whole]
+        event = models[-1].event_spec
+        for model in models:
+            if "sample" in model.capabilities() and model.event_spec == event:
+                model.fit_sampler()
+                return model
+        return None
