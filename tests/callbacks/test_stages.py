@@ -45,3 +45,11 @@ def test_what_shows_samples_is_ready_to_sample(monkeypatch):
     monkeypatch.setattr(type(model), "fit_sampler", lambda self: fitted.append(self))
     assert within(small_imle(), "b", model).sampler() is model
     assert fitted == [model]
+
+
+def test_latents_of_the_shape_of_examples_are_not_shown_as_examples():
+    """A GLANN of points in the plane has latents that are points in the plane."""
+    whole, mapping = small_imle(), small_imle()
+    callback = Callback().within("imle", whole, learns_data=False)
+    callback.set_model(mapping)
+    assert callback.sampler() is whole

@@ -92,6 +92,38 @@ def test_an_instance_without_a_part_lacks_what_its_class_has(models):
         models["codebook_alone"].sample(2, seed=0)
 
 
+def test_a_verb_made_of_another_is_lacked_with_it():
+    class NoEncoder(type(cases.named("codebook").create())):
+        slow_verbs = frozenset({"decode"})
+
+        def lacks(self):
+            return {"encode": "it has lost its encoder"}
+
+    model = NoEncoder()
+    assert model.capabilities() == {"sample", "decode"}
+    assert model.is_slow("reconstruct") and not model.is_slow("sample")
+    with pytest.raises(UnsupportedCapability, match="no reconstruct .it has lost its encoder"):
+        model.reconstruct(np.zeros([1, 8, 8, 1]))
+
+
+WRONG_RESULTS = {
+    "sample": lambda self, row_seeds, condition, temperature: tf.zeros([2, 3]),
+    "decode": lambda self, z, condition: None,
+    "log_prob": lambda self, x, condition: tf.zeros([2, 2]),
+}
+
+
+@pytest.mark.parametrize("verb", WRONG_RESULTS)
+def test_a_method_that_returns_something_else_is_named(verb, monkeypatch):
+    model = cases.named("affine_flow").create()
+    monkeypatch.setattr(type(model), f"{verb}_rows", WRONG_RESULTS[verb])
+    x, z = cases.rows(model.event_spec, 2), cases.latents(model, 2)
+    with pytest.raises((TypeError, ValueError), match=f"Expected .*{verb}_rows.*Received: "):
+        {"sample": lambda: model.sample(2), "decode": lambda: model.decode(z)}.get(
+            verb, lambda: model.log_prob(x)
+        )()
+
+
 def test_latents_can_be_walked(models, case):
     model = models[case]
     if "decode" not in model.capabilities():

@@ -1,5 +1,7 @@
 """Training on one batch makes its loss fall, in every mode that `compile` offers."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,10 +13,15 @@ from tfgen.data import Examples
 FALLING = tuple(case for case in cases.MODELS if case.falls)
 
 
+def traced(step: Callable) -> Callable:
+    """Returns a training step as a graph."""
+    return tf.function(step, autograph=False)
+
+
 @pytest.mark.parametrize("case", **cases.by_name(FALLING))
 def test_loss_falls_on_a_fixed_batch(case):
     for name, stage, batch in case.batches(case.compiled()):
-        step = tf.function(stage.train_step, autograph=False)
+        step = traced(stage.train_step)
         losses = [float(step(batch)["loss"]) for _ in range(200)]
         assert np.isfinite(losses).all(), name
         assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5]), name
@@ -36,12 +43,16 @@ def test_a_step_compiled_by_xla_is_the_same(case):
 
 
 @pytest.mark.parametrize("case", **cases.by_name(cases.MODELS))
-def test_steps_in_half_precision(case, mixed_float16):
+@pytest.mark.parametrize(
+    "wrap", [lambda step: step, pytest.param(traced, marks=pytest.mark.ci)], ids=["eager", "graph"]
+)
+def test_steps_in_half_precision(case, wrap, mixed_float16):
     """Losses are finite and weights stay in full precision; early steps may be skipped."""
     model = case.compiled()
     for _, stage, batch in case.batches(model):
         before = [v.numpy() for v in stage.trainable_variables]
-        logs = [stage.train_step(batch) for _ in range(5)]
+        step = wrap(stage.train_step)
+        logs = [step(batch) for _ in range(5)]
         assert all(np.isfinite(value).all() for terms in logs for value in terms.values())
         after = [v.numpy() for v in stage.trainable_variables]
         assert all(v.dtype == np.float32 and np.isfinite(v).all() for v in after)
@@ -58,7 +69,7 @@ def test_history_names_every_term(case, trained):
         prefix = "" if stage.name == "all" else f"{stage.name}_"
         expected = epochs if isinstance(epochs, int) else epochs[stage.name]
         seed = random.step_seed(0, stage.model.step.value)
-        for update in stage.model.updates(batch, seed, training=False):
+        for update in stage.model.updates(batch, seed):
             losses = history[f"{prefix}{update.name}"]
             assert len(losses) == expected
             assert np.isfinite(losses).all()

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from scipy import integrate, special, stats
 
+from tests.contract import cases
 from tfgen.distributions import Gaussian, StandardNormal
 from tfgen.implicit import RatioEstimator
 from tfgen.networks import MLP
@@ -121,3 +122,13 @@ def test_the_classifier_has_one_logit():
 def test_the_base_is_a_density_or_a_model():
     with pytest.raises(TypeError, match="Expected `base`, a density or a model.* Received: normal"):
         RatioEstimator(MLP((1,)), "normal")
+
+
+def test_a_conditional_model_as_base_draws_its_labels():
+    gan = cases.named("gan_conditional").create()
+    gan.trainable = False
+    estimator = RatioEstimator(MLP((1,), (8,)), gan, num_proposals=3)
+    estimator.compile("adam")
+    estimator.fit(cases.images(), batch_size=8, epochs=1, verbose=0)
+    assert estimator.event_spec == gan.event_spec
+    assert estimator.sample(3, seed=0).shape == (3, 8, 8, 1)

@@ -8,6 +8,7 @@ import tensorflow as tf
 from tests.small_models import COMPLAINT, Point
 from tfgen.core import specs
 from tfgen.model.model import GenerativeModel
+from tfgen.training import keras_compat
 from tfgen.training.update import Update
 
 SGD, Adam = keras.optimizers.SGD, keras.optimizers.Adam
@@ -80,6 +81,7 @@ def test_the_optimizer_of_two_layers_has_the_moments_of_both(kind):
 
 def test_a_layer_that_two_attributes_name_is_trained_once():
     model = _Both()
+    keras_compat.untrack(model, model.b)
     model.b = model.a
     assert [id(v) for v in model.group("").trainable_variables] == [id(model.a.value)]
     model.compile(SGD(0.25))
@@ -87,13 +89,52 @@ def test_a_layer_that_two_attributes_name_is_trained_once():
     np.testing.assert_allclose(a, 0.25 * 4 * X.mean(0))  # The slope is that of |x - 2a|^2.
 
 
-def test_only_the_layers_of_a_group_are_moved():
-    class _Left(_Sum):
-        groups = {"": ("a",)}
+class _Left(_Sum):
+    groups = {"": ("a",)}
 
-    a, b = step(compiled(_Left, SGD(0.25)))
+
+def test_only_the_layers_of_a_group_are_moved():
+    model = _Left()
+    model.b.trainable = False
+    model.compile(SGD(0.25))
+    a, b = step(model)
     np.testing.assert_allclose(a, -0.25 * SLOPE)
     np.testing.assert_array_equal(b, 1)
+
+
+@pytest.mark.parametrize("groups", [{"": ("a",)}, {}], ids=str)
+def test_a_part_that_no_group_trains_is_refused(groups):
+    with pytest.raises(ValueError, match="Expected each part in a group.*, which no group trains"):
+        _Sum(groups).compile("adam")
+
+
+def test_groups_that_share_a_layer_are_refused():
+    with pytest.raises(ValueError, match="Expected groups that share no layer"):
+        _Sum({"left": ("a",), "right": ("a", "b")}).compile("adam")
+
+
+def test_an_optimizer_of_two_groups_is_refused():
+    optimizer = SGD(0.1)
+    with pytest.raises(ValueError, match="Expected an optimizer of its own for each group"):
+        _Each().compile(left_optimizer=optimizer, right_optimizer=optimizer)
+
+
+@pytest.mark.parametrize("groups", [("a", "b"), {"": "ab"}], ids=str)
+def test_groups_of_another_form_are_refused(groups):
+    with pytest.raises(TypeError, match="Expected groups such as"):
+        _Sum(groups).compile("adam")
+
+
+@pytest.mark.parametrize("shape", [[4, 4], [4, 1]], ids=str)
+def test_a_loss_of_more_axes_is_refused(shape):
+    """As of a[:, None] + b, which would be averaged over all pairs."""
+
+    class _Wide(_Sum):
+        def objective(self, x, seed, training):
+            return {"loss": super().objective(x, seed, training)["loss"][0] * tf.ones(shape)}
+
+    with pytest.raises(ValueError, match=r"Expected `objective` to return a loss \[batch\]"):
+        step(compiled(_Wide, "adam"))
 
 
 def test_the_default_group_is_all_that_a_model_holds():
@@ -178,7 +219,11 @@ UNBUILT = {
 
 
 @pytest.mark.parametrize("make", UNBUILT.values(), ids=UNBUILT)
-@pytest.mark.parametrize("groups", [{"": ()}, {"": ("a", "b")}, {"right": ("b",)}], ids=str)
+@pytest.mark.parametrize(
+    "groups",
+    [{"": ()}, {"": ("a", "b")}, {"left": ("a",), "right": ("b",)}],
+    ids=str,
+)
 def test_a_layer_that_is_not_built(make, groups):
     model = _Sum(groups, part=make())
     with pytest.raises(ValueError, match=f"Expected `{model.b.name}` to be built.*no weights yet"):
@@ -227,14 +272,43 @@ def test_bad_optimizers(kind, arguments, message):
     assert not model.compiled
 
 
+DICTIONARY = "`objective` to return a dictionary"
 OBJECTIVES = {
-    "a tensor": (lambda loss: loss, TypeError, r"'loss' to be a dictionary, {\"loss\": \[batch\]"),
-    "a scalar": (tf.reduce_mean, TypeError, "'loss' to be a dictionary.* Received: SymbolicTensor"),
-    "a list": (lambda loss: [loss], TypeError, "'loss' to be a dictionary.* Received: list"),
-    "nothing": (lambda loss: None, TypeError, "'loss' to be a dictionary.* Received: NoneType"),
-    "no loss": (lambda loss: {"kl": loss}, ValueError, r"'loss' among the terms.*\['kl'\]"),
-    "a pair of tensors": (lambda loss: (loss, loss), TypeError, "'loss' to be a dictionary"),
-    "three": (lambda loss: (loss, loss, loss), TypeError, "'loss' to be a dictionary.*: tuple"),
+    "a tensor": (
+        lambda loss: loss,
+        TypeError,
+        DICTIONARY + r", {\"loss\": \[batch\]",
+    ),
+    "a scalar": (
+        tf.reduce_mean,
+        TypeError,
+        DICTIONARY + ".* Received: SymbolicTensor",
+    ),
+    "a list": (
+        lambda loss: [loss],
+        TypeError,
+        DICTIONARY + ".* Received: list",
+    ),
+    "nothing": (
+        lambda loss: None,
+        TypeError,
+        DICTIONARY + ".* Received: NoneType",
+    ),
+    "no loss": (
+        lambda loss: {"kl": loss},
+        ValueError,
+        r"terms with 'loss' among them.*\['kl'\]",
+    ),
+    "a pair of tensors": (
+        lambda loss: (loss, loss),
+        TypeError,
+        DICTIONARY,
+    ),
+    "three": (
+        lambda loss: (loss, loss, loss),
+        TypeError,
+        DICTIONARY + ".*: tuple",
+    ),
 }
 
 

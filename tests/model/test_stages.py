@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.contract import cases
 from tests.small_models import COMPLAINT, center, position
 from tfgen.callbacks import Callback, Checkpoint
 from tfgen.core import specs
@@ -359,3 +360,11 @@ def test_a_model_that_lists_no_stages():
 
     with pytest.raises(NotImplementedError, match="_Empty writes no stages"):
         _Empty().compile()
+
+
+@pytest.mark.parametrize("form", [lambda x: x, lambda x: (x,)], ids=["array", "tuple"])
+def test_a_model_that_is_a_stage_of_itself_can_be_validated(form):
+    case = cases.named("codebook")
+    model = case.compiled()
+    history = case.train(model, validation_data=form(case.data())).history.history
+    assert {"codes_val_loss", "prior_val_loss"} <= set(history)

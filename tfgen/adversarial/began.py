@@ -25,8 +25,8 @@ class BEGAN(EncodedByInversion):
         G:  mean L(G(z_G))
         k <- clip(k + balance_rate (diversity L(x) - L(G(z_G))), 0, 1).
 
-    k holds the two sides at E L(G(z)) = diversity E L(x): the smaller `diversity` is, the more
-    does D care for reconstructing the data, and the less varied are the samples.
+    k holds the two sides at E L(G(z)) = diversity E L(x): with a smaller `diversity`, D cares more
+    for reconstructing the data, and the samples vary less.
 
     Args:
         generator: a layer, latents [batch, d] -> examples [batch, *event].

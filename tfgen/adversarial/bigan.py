@@ -45,7 +45,7 @@ class BiGAN(AdversarialModel):
     together, and each penalty as `discriminator_<penalty>`.
 
     Raises:
-        TypeError: when the loss or a penalty is none of `tfgen.losses`.
+        TypeError: when the loss or a penalty is not one of `tfgen.losses`.
         ValueError: when a number is out of its range, or the networks do not fit each other.
 
     Reference: Donahue, Krähenbühl and Darrell, "Adversarial Feature Learning", 2017,

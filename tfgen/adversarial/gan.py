@@ -55,8 +55,8 @@ class GAN(EncodedByInversion):
     penalty as `discriminator_<penalty>`.
 
     Raises:
-        TypeError: when the loss or a penalty is none of `tfgen.losses`, or another argument of a
-            wrong kind.
+        TypeError: when the loss or a penalty is not one of `tfgen.losses`, or another argument is
+            of a wrong kind.
         ValueError: when a number is out of its range, or the networks do not fit each other.
 
     Example:

@@ -32,7 +32,7 @@ class Evaluate(Callback):
         batch_size: how many samples are made at a time, > 0.
 
     Raises:
-        TypeError: when a metric is none, or a number is not an integer.
+        TypeError: when something else is given for a metric, or a number is not an integer.
         ValueError: when there are no metrics, one has seen no real images, a number is not > 0, or
             the seed is out of range.
     """

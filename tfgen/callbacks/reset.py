@@ -9,6 +9,7 @@ import tensorflow as tf
 from tfgen.core.checks import check_integer, check_member, check_positive, expected
 from tfgen.training.callback import Callback
 from tfgen.training.keras_compat import learning_rate_variable
+from tfgen.training.optimize import without_scale
 
 
 class ResetOptimizers(Callback):
@@ -44,19 +45,20 @@ class ResetOptimizers(Callback):
         self.halve_every = halve_every
         self.only_stage = stage
 
+    def _is_for_stage(self) -> bool:
+        return not self.stage or self.only_stage in (None, self.stage)
+
     def _optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
         """Returns the optimizers to reset in this stage, by group, without their loss scales.
 
         The loss scale around an optimizer, which float16 needs, is no state of the optimizer.
         """
-        if self.only_stage not in (None, self.stage):
+        if not self._is_for_stage():
             return {}
-        found = {group: self.model.optimizer_of(group) for group in self.learning_rates}
-        scaled = keras.optimizers.LossScaleOptimizer
-        return {g: o.inner_optimizer if isinstance(o, scaled) else o for g, o in found.items()}
+        return {g: without_scale(self.model.optimizer_of(g)) for g in self.learning_rates}
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        if self.only_stage in (None, self.stage):
+        if self._is_for_stage():
             for group in self.learning_rates:
                 check_member("group", group, self.model.groups)
         for group, optimizer in self._optimizers().items():

@@ -1,6 +1,8 @@
 """Configuration is the constructor's arguments: one `get_config` for every public class."""
 
 import inspect
+import sys
+from pathlib import Path
 from typing import Any, TypeVar
 
 import keras
@@ -22,7 +24,7 @@ def register(cls: Class) -> Class:
         ValueError: when another class has the name already.
     """
     module = cls.__module__
-    package = PACKAGE if module.partition(".")[0] == PACKAGE else module
+    package = PACKAGE if module.partition(".")[0] == PACKAGE else _importable(module)
     name = f"{package}>{cls.__name__}"
     other = keras.saving.get_registered_object(name)
     # The same class may be defined again, as in a notebook.
@@ -30,6 +32,16 @@ def register(cls: Class) -> Class:
         what = f"a class of another name than {name}, which is taken"
         raise ValueError(expected(what, f"{module}.{cls.__qualname__}"))
     return keras.saving.register_keras_serializable(package=package)(cls)
+
+
+def _importable(module: str) -> str:
+    """Returns the name under which a module would be imported, which a script does not know."""
+    if module != "__main__":
+        return module
+    main = sys.modules["__main__"]
+    if spec := getattr(main, "__spec__", None):
+        return spec.name
+    return Path(getattr(main, "__file__", module)).stem
 
 
 class Configurable:

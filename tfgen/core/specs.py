@@ -3,6 +3,7 @@
 A specification is that of one row: the batch axis is not in it.
 """
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
@@ -120,7 +121,9 @@ def by_name(nest: Any, name: str) -> dict[str, Any]:
     ({'z': 3}, {'z_0': 3, 'z_1': 4}, {'z_top': 3})
     """
     if isinstance(nest, Mapping):
-        parts = {key: nest[key] for key in sorted(nest)}  # As Keras takes it apart.
+        # As Keras takes it apart.
+        keys = nest if isinstance(nest, OrderedDict) else sorted(nest)
+        parts = {key: nest[key] for key in keys}
     elif isinstance(nest, tuple | list):
         parts = dict(enumerate(nest))
     else:
@@ -193,15 +196,29 @@ def _like(value: Any, spec: tf.TensorSpec, name: str) -> tf.Tensor:
         value = tf.convert_to_tensor(value)
     except (TypeError, ValueError) as error:
         raise TypeError(expected(f"`{name}`, an array or a tensor", repr(value))) from error
-    wanted, given = spec.dtype, value.dtype
-    fits = given.is_integer if wanted.is_integer else given.is_floating
-    if not fits:
-        kind = "integers" if wanted.is_integer else "floats"
-        raise TypeError(expected(f"`{name}` of {kind}", given.name))
-    if not value.shape.is_compatible_with([None, *spec.shape]):
-        what = f"`{name}` of shape {_shape_text(spec)}"
-        raise ValueError(expected(what, f"shape {tuple(value.shape)}"))
+    check_spec(value, spec, name)
     return value
+
+
+def check_spec(given: Any, spec: tf.TensorSpec, name: str) -> None:
+    """Raises unless rows are of the kind and shape of a specification.
+
+    Args:
+        given: a tensor [batch, ...], or the specification of one.
+        spec: of a row.
+        name: what messages call it.
+
+    Raises:
+        TypeError: when it is of another kind, integers or floats.
+        ValueError: when it has another shape.
+    """
+    fits = given.dtype.is_integer if spec.dtype.is_integer else given.dtype.is_floating
+    if not fits:
+        kind = "integers" if spec.dtype.is_integer else "floats"
+        raise TypeError(expected(f"`{name}` of {kind}", given.dtype.name))
+    if not given.shape.is_compatible_with([None, *spec.shape]):
+        what = f"`{name}` of shape {_shape_text(spec)}"
+        raise ValueError(expected(what, f"shape {tuple(given.shape)}"))
 
 
 def check_values(value: np.ndarray, spec: tf.TensorSpec, name: str) -> None:
@@ -272,6 +289,21 @@ def check_same_rows(parts: Mapping[str, tf.Tensor]) -> None:
     counts = {name: part.shape[0] for name, part in parts.items() if part.shape[0] is not None}
     if len(set(counts.values())) > 1:
         raise ValueError(expected(f"as many rows of each of {list(parts)}", counts))
+
+
+def check_result(value: Any, spec: tf.TensorSpec, method: str) -> None:
+    """Raises ValueError or TypeError unless a model's method returned rows of a specification."""
+    if value is None:
+        raise TypeError(expected(f"`{method}` to return a tensor", None))
+    check_spec(tf.convert_to_tensor(value), spec, f"what {method} returns")
+
+
+def check_names(event: tf.TensorSpec, conditions: Mapping[str, tf.TensorSpec]) -> None:
+    """Raises ValueError when a condition has the name of something else in a batch or a request."""
+    taken = {"x", "index", "seed", "mask", "temperature", event.name}
+    wrong = [name for name in conditions if name in taken or name.split("_")[0] == "z"]
+    if wrong:
+        raise ValueError(expected(f"conditions of other names than {sorted(taken)} and z", wrong))
 
 
 def check_all_given(given: Mapping[str, Any], specs: Mapping[str, tf.TensorSpec]) -> None:

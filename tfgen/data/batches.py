@@ -33,23 +33,26 @@ def as_batch(data: Any, name: str = "label") -> Batch:
     return batch
 
 
-def as_examples(x: Any, y: Any, batch_size: int | None, seed: int) -> Any:
+def as_examples(x: Any, y: Any, batch_size: int | None, seed: int, name: str = "label") -> Any:
     """Returns arrays as Examples, and anything else as it is.
 
     Args:
-        x: an array [num_examples, *event], or other data.
+        x: an array [num_examples, *event], a dictionary of it as "x" and of columns, or other data.
         y: labels, integers [num_examples], of an array, or its columns by name.
         batch_size: of an array; 32 unless given.
         seed: of the order of an array's examples.
+        name: what a bare `y` is called.
 
     Raises:
         TypeError: when an array has a wrong dtype.
         ValueError: when an array is refused by `Examples`, or other data come with `y` or
             `batch_size`.
     """
+    if isinstance(x, Mapping) and y is None and isinstance(x.get("x"), Shaped):
+        x, y = x["x"], {key: value for key, value in x.items() if key != "x"}
     if isinstance(x, Shaped):
-        columns = y if isinstance(y, Mapping) else {}
-        labels = None if isinstance(y, Mapping) else y
+        columns = dict(y) if isinstance(y, Mapping) else {name: y} if y is not None else {}
+        labels = columns.pop("label", None)
         size = 32 if batch_size is None else batch_size
         return Examples(x, labels, batch_size=size, seed=seed, columns=columns)
     if y is not None or batch_size is not None:
@@ -66,7 +69,7 @@ def element_spec(data: Any) -> Any:
     """
     if isinstance(data, tf.data.Dataset) and data.cardinality() == 0:
         raise ValueError(expected("a dataset of at least one batch", "an empty dataset"))
-    if not isinstance(data, Examples | tf.data.Dataset | tf.distribute.DistributedDataset):
+    if not isinstance(data, Examples | tf.data.Dataset):
         raise TypeError(
             expected("what tfgen.data.load returned, an array or a tf.data.Dataset", type(data))
         )
@@ -91,7 +94,10 @@ def check_batches(
         TypeError: when something has another type.
         ValueError: when something is missing, or has another shape or values out of range.
     """
-    if spec["x"].dtype != event.dtype:
+    # Integers of other types are checked, and cast, batch by batch.
+    if spec["x"].dtype != event.dtype and not (
+        spec["x"].dtype.is_integer and event.dtype.is_integer
+    ):
         raise TypeError(expected(f"{event.dtype.name} examples", spec["x"].dtype.name))
     if not spec["x"].shape.is_compatible_with([None, *event.shape]):
         what = f"examples of shape {tuple(event.shape)}, as the model makes"
@@ -101,11 +107,11 @@ def check_batches(
             how = "fit(x, labels) gives it" if name == "label" else f"fit(x, {{{name!r}: ...}})"
             what = f"batches with the key {name!r} ({how}): the model is conditional"
             raise ValueError(expected(what, sorted(spec)))
-        specs.with_shape(tf.zeros([1, *spec[name].shape[1:]], spec[name].dtype), condition, name)
+        specs.check_spec(spec[name], condition, name)
     if examples is None:
         return
-    if specs.is_image(event):
-        check_images(examples.x)
+    if specs.is_image(event) or (event.name == "examples" and len(event.shape) == 3):
+        check_images(examples.x)  # Of other channels, too, unless they have a name of their own.
     elif specs.bounds(event) and examples.x.dtype != np.uint8:
         specs.check_values(examples.x, event, event.name)
     for name, condition in conditions.items():

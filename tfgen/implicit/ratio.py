@@ -75,6 +75,8 @@ class RatioEstimator(GenerativeModel):
     @property
     def event_spec(self) -> tf.TensorSpec:
         """What the base draws."""
+        if isinstance(self.base, GenerativeModel):
+            return self.base.event_spec
         return specs.event_spec(self.base.event_spec.shape)
 
     def log_ratio(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
@@ -96,7 +98,13 @@ class RatioEstimator(GenerativeModel):
         """Returns draws of the base for one step of training."""
         if isinstance(self.base, Density):
             return self.base.draw(num_rows, seed)
-        return self.base.sample_rows(tf.random.split(seed, num_rows, alg="philox"))
+        return self._base_rows(tf.random.split(seed, num_rows, alg="philox"))
+
+    def _base_rows(self, row_seeds: tf.Tensor) -> tf.Tensor:
+        """Returns one draw of the base a row seed."""
+        if isinstance(self.base, Density):
+            return self.base.sample_rows(row_seeds)
+        return self.base.sample(tf.shape(row_seeds)[0], row_seeds)  # Draws its labels, too.
 
     def sample_rows(
         self,
@@ -106,7 +114,7 @@ class RatioEstimator(GenerativeModel):
     ) -> tf.Tensor:
         """Returns one of `num_proposals` draws of the base a row seed, int32 [batch, 2]."""
         seeds = tf.reshape(random.split(row_seeds, self.num_proposals), [-1, 2])
-        proposals = self.base.sample_rows(seeds)
+        proposals = self._base_rows(seeds)
         shape = [-1, self.num_proposals]
         weights = tf.reshape(self.log_ratio(proposals), shape)
         # The largest of logits with Gumbel noise is a draw from their softmax.

@@ -43,7 +43,8 @@ class GLO(GenerativeModel):
         space: Z, e.g. `Sphere()` (the default) or `Ball()`.
         prior: the density that samples latents, a layer with `fit(codes)` and
             `sample_rows(row_seeds)`; `tfgen.distributions.Gaussian` unless given. It is fitted when
-            `fit` ends and, while `fit` trains, when a callback samples or the model is saved.
+            `fit` ends and, while `fit` trains, by `tfgen.callbacks` that sample and when the model
+            is saved; `fit_sampler` does it in other callbacks.
         initial_std: standard deviation of the initial latents, before they are projected.
         initial_codes: `initial_codes(x, latent_dim) -> [num_examples, latent_dim]`, which makes the
             latents that the first `fit` begins with, e.g. `PrincipalComponents()`; random ones

@@ -8,6 +8,7 @@ import keras
 
 from tfgen.core.checks import expected
 from tfgen.training import keras_compat
+from tfgen.training.optimize import scales, without_scale
 
 Optimizer = keras.optimizers.Optimizer
 
@@ -37,12 +38,6 @@ def copied(optimizer: Any) -> Any:
     return optimizer
 
 
-def inner(optimizer: Optimizer) -> Optimizer:
-    """Returns an optimizer without the loss scale around it, if there is one."""
-    scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
-    return optimizer.inner_optimizer if scaled else optimizer
-
-
 class Groups(keras.Model):
     """A model whose parts are optimised in groups.
 
@@ -61,6 +56,9 @@ class Groups(keras.Model):
         Raises:
             ValueError: when the model has no such group, or the group no such layer.
         """
+        if not isinstance(self.groups, Mapping) or any(map(_is_text, self.groups.values())):
+            what = 'groups such as {"generator": ("generator",)}'
+            raise TypeError(expected(what, repr(self.groups)))
         if name not in self.groups:
             raise ValueError(expected(f"a group among {sorted(self.groups)}", repr(name)))
         attributes = self.groups[name]
@@ -105,6 +103,7 @@ class Groups(keras.Model):
         """
         chosen = self._chosen(optimizer, optimizers)
         built = {group: self._built_optimizer(group, chosen[group]) for group in self.groups}
+        self._check_groups()
         jit = self.default_jit_compile if jit_compile is None else jit_compile
         self._chosen_jit_compile = jit_compile
         super().compile(
@@ -123,7 +122,26 @@ class Groups(keras.Model):
             raise TypeError(expected(f"optimizers among {sorted({'optimizer', *names})}", unknown))
         shared = len(self.groups) > 1
         default = copied if shared else (lambda optimizer: optimizer)
-        return {group: given.get(name) or default(common) for name, group in names.items()}
+        chosen = {group: given.get(name) or default(common) for name, group in names.items()}
+        made = [id(o) for o in chosen.values() if isinstance(o, Optimizer)]
+        if len(set(made)) < len(made):
+            raise ValueError(expected("an optimizer of its own for each group", sorted(given)))
+        return chosen
+
+    def _check_groups(self) -> None:
+        """Raises ValueError unless each trainable variable is in one group."""
+        held = [id(v) for group in self.groups for v in self.group(group).trainable_variables]
+        if len(set(held)) < len(held):
+            raise ValueError(expected("groups that share no layer", dict(self.groups)))
+        elsewhere = {id(v) for v in self.trained_elsewhere()}
+        left = [v.path for v in self.trainable_variables if id(v) not in elsewhere.union(held)]
+        if left:
+            what = "each part in a group, or frozen by `trainable = False`"
+            raise ValueError(expected(what, f"{left[0]}, which no group trains"))
+
+    def trained_elsewhere(self) -> Sequence[keras.Variable]:
+        """Returns variables that the model holds and another stage of training trains."""
+        return ()
 
     def _built_optimizer(self, group: str, given: Any) -> Optimizer:
         """Returns the optimizer of a group with its variables made.
@@ -132,10 +150,9 @@ class Groups(keras.Model):
         """
         default = self.default_optimizers.get(group, keras.optimizers.Adam)
         optimizer = default() if given is None else _optimizer(optimizer_name(group), given)
-        scales = keras.config.dtype_policy().name == "mixed_float16"
-        if scales and not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        if keras.config.dtype_policy().name == "mixed_float16" and not scales(optimizer):
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-        self.check_optimizer(group, inner(optimizer))
+        self.check_optimizer(group, without_scale(optimizer))
         if not optimizer.built:
             parts = self.group(group)
             for layer in parts.layers:
@@ -177,6 +194,10 @@ class Groups(keras.Model):
         rates = {id(keras_compat.learning_rate_variable(o)) for o in optimizers}
         variables = [variable for o in optimizers for variable in o.variables]
         return self.weights + [variable for variable in variables if id(variable) not in rates]
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 def _optimizer(name: str, given: Any) -> Optimizer:

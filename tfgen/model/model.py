@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 import keras
 import tensorflow as tf
 
-from tfgen.core import checks
+from tfgen.core import checks, specs
 from tfgen.core.config import Configurable
 from tfgen.data.batches import as_examples, check_batches, element_spec
 from tfgen.data.examples import Batch, Examples
@@ -118,7 +118,7 @@ class GenerativeModel(Verbs, Configurable, Steps, BuiltWhenMade):
             TypeError, ValueError: when the model is not compiled, or the data do not fit it.
         """
         self.check_compiled("fit")
-        data = self.checked_data(as_examples(x, y, batch_size, self.seed))
+        data = self.checked_data(as_examples(x, y, batch_size, self.seed, self._y_name))
         if isinstance(data, Examples) and steps_per_epoch not in (None, data.steps_per_epoch):
             what = f"no `steps_per_epoch`, or {data.steps_per_epoch}, the batches of the array"
             raise ValueError(checks.expected(what, steps_per_epoch))
@@ -164,6 +164,7 @@ class GenerativeModel(Verbs, Configurable, Steps, BuiltWhenMade):
         examples = self.training_data(data) if isinstance(data, Examples) else None
         data = data if examples is None else examples
         spec = self._as_batch(element_spec(data))
+        specs.check_names(self.event_spec, self.condition_specs)
         check_batches(spec, self.event_spec, self.condition_specs, examples)
         self.check_data(spec, examples)
         return data
@@ -195,7 +196,7 @@ class GenerativeModel(Verbs, Configurable, Steps, BuiltWhenMade):
         """
         if is_validation(kwargs):
             return super().evaluate(x, y, batch_size, **kwargs)
-        data = as_examples(x, y, batch_size, self.seed)
+        data = as_examples(x, y, batch_size, self.seed, self._y_name)
         spec = self._as_batch(element_spec(data))
         data = self._one_pass(data)
         self._make_means(spec)

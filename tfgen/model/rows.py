@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import keras
 import tensorflow as tf
 
 from tfgen.core.checks import expected
@@ -103,11 +104,27 @@ class Rows:
 
     def capabilities(self) -> frozenset[str]:
         """Returns the names of the verbs that this model has."""
-        return frozenset(verb for verb in VERBS if self.writes(verb)) - set(self.lacks())
+        return frozenset(verb for verb in VERBS if self._reason_against(verb) is None)
+
+    def is_slow(self, verb: str) -> bool:
+        """Tells whether a verb takes long, itself or one that it is made of."""
+        return any(name in self.slow_verbs for name in (verb, *self._made_of(verb)))
+
+    def _made_of(self, verb: str) -> tuple[str, ...]:
+        """Returns the verbs of which the base class makes one that the model does not write."""
+        own = getattr(type(self), f"{verb}_rows") is not getattr(Rows, f"{verb}_rows")
+        return () if own else VERBS[verb].needs
+
+    def _reason_against(self, verb: str) -> str | None:
+        """Returns why this model does not have a verb; None if it has it."""
+        if not self.writes(verb):
+            return VERBS[verb].lacking
+        lacking = self.lacks()
+        return next((lacking[v] for v in (verb, *self._made_of(verb)) if v in lacking), None)
 
     def require(self, verb: str) -> None:
         """Raises UnsupportedCapability unless this model has a verb."""
-        reason = self.lacks().get(verb) if self.writes(verb) else VERBS[verb].lacking
+        reason = self._reason_against(verb)
         if reason is not None:
             able = sorted({kind.__name__ for kind in _subclasses(Rows) if kind.writes(verb)})
             raise UnsupportedCapability(
@@ -174,8 +191,13 @@ class Rows:
         raise NotImplementedError
 
 
+def _is_public(kind: type) -> bool:
+    """Tells whether files can name a class, as they cannot name bases."""
+    return keras.saving.get_registered_name(kind) != kind.__name__
+
+
 def _subclasses(cls: type) -> Iterator[type]:
     for subclass in cls.__subclasses__():
-        if not subclass.__name__.startswith("_"):
+        if not subclass.__name__.startswith("_") and _is_public(subclass):
             yield subclass
         yield from _subclasses(subclass)

@@ -13,6 +13,7 @@ from tfgen.data.examples import Examples
 from tfgen.model.groups import Optimizer, copied
 from tfgen.model.model import GenerativeModel
 from tfgen.training.callback import Callback
+from tfgen.training.keras_compat import is_validation
 
 DEFAULT_BATCH_SIZE = 128
 """Of a stage that makes its own data, or as many as there are."""
@@ -41,6 +42,11 @@ class Stage:
     num_examples: int | None = None
     validated: bool = True
 
+    @property
+    def learns_data(self) -> bool:
+        """Whether it trains on the data that `fit` was given, not on what it makes of them."""
+        return self.data is _same
+
 
 class StagedModel(GenerativeModel):
     """Base of the models that are trained in stages, which `stages` lists.
@@ -53,6 +59,11 @@ class StagedModel(GenerativeModel):
     def stages(self) -> Sequence[Stage]:
         """Returns the stages, in their order."""
         raise NotImplementedError(f"{type(self).__name__} writes no stages")
+
+    def trained_elsewhere(self) -> list[keras.Variable]:
+        """Returns the variables of the models of other stages."""
+        others = [stage.model for stage in self.stages() if stage.model is not self]
+        return [variable for model in others for variable in model.trainable_variables]
 
     @property
     def training_steps(self) -> int:
@@ -84,7 +95,7 @@ class StagedModel(GenerativeModel):
                 super().compile(**compiled)
             else:
                 stage.model.compile(**compiled)
-        if not self.groups:
+        if not any(stage.model is self for stage in self.stages()):
             super().compile(**shared)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
@@ -123,10 +134,10 @@ class StagedModel(GenerativeModel):
                 out of range, before any stage begins.
         """
         stages = self.stages()
-        validation = _validation_data(stages, kwargs)
+        validation = self._one_form(_validation_data(stages, kwargs))
         plan = _plan(stages, x, batch_size, epochs, initial_epoch)
         size = plan[stages[0].name].pop("batch_size")
-        data = as_examples(x, y, size, self.seed)
+        data = as_examples(x, y, size, self.seed, self._y_name)
         histories = {}
         for number, stage in enumerate(stages):
             if verbose:
@@ -137,13 +148,21 @@ class StagedModel(GenerativeModel):
             histories[stage.name] = train(
                 _stage_data(stage, data, own.pop("batch_size", None)),
                 verbose=verbose,
-                callbacks=[_within(callback, stage.name, self) for callback in callbacks or []],
+                callbacks=[_within(callback, stage, self) for callback in callbacks or []],
                 steps_per_epoch=steps_per_epoch if first else None,
                 validation_data=None if validation is None else _stage_data(stage, validation),
                 **own,
             )
         self.history = _joined_history(self, histories)
         return self.history
+
+    def _one_form(self, validation: Any) -> Any:
+        """Returns arrays, alone or with conditions, as Examples, and other data as they are."""
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(validation)
+        if not isinstance(x, Shaped):
+            return validation
+        size = min(DEFAULT_BATCH_SIZE, len(x))
+        return as_examples(x, y, size, self.seed, self._y_name)
 
     def evaluate(
         self,
@@ -160,7 +179,9 @@ class StagedModel(GenerativeModel):
             return_dict: whether to return them by name, each after the name of its stage.
             **kwargs: as in Keras.
         """
-        data = as_examples(x, y, batch_size, self.seed)
+        if is_validation(kwargs):
+            return super().evaluate(x, y, batch_size, return_dict=return_dict, **kwargs)
+        data = as_examples(x, y, batch_size, self.seed, self._y_name)
         found = {}
         for stage in self.stages():
             evaluate = super().evaluate if stage.model is self else stage.model.evaluate
@@ -176,6 +197,8 @@ def _settings_by_stage(
     names = [stage.name for stage in stages]
     if len(set(names)) < len(names):
         raise ValueError(expected("stages of different names", names))
+    if len({id(stage.model) for stage in stages}) < len(names):
+        raise ValueError(expected("stages of different models", names))
     own: dict[str, dict[str, Any]] = {name: {} for name in names}
     for name, value in given.items():
         # The longest, as the name of a stage may begin with that of another.
@@ -186,15 +209,17 @@ def _settings_by_stage(
     return own
 
 
-def _within(callback: Any, stage: str, whole: StagedModel) -> Any:
-    return callback.within(stage, whole) if isinstance(callback, Callback) else callback
+def _within(callback: Any, stage: Stage, whole: StagedModel) -> Any:
+    if not isinstance(callback, Callback):
+        return callback
+    return callback.within(stage.name, whole, stage.learns_data)
 
 
 def _stage_data(stage: Stage, data: Any, batch_size: int | None = None) -> Any:
     """Returns what a stage trains on, as Examples where it is an array."""
     own = stage.data(data)
     if isinstance(own, Shaped):
-        size = batch_size or min(DEFAULT_BATCH_SIZE, len(own))
+        size = batch_size or min(DEFAULT_BATCH_SIZE, stage.num_examples or len(own))
         return Examples(own, batch_size=size, seed=stage.model.seed)
     if batch_size and isinstance(own, Examples):
         return own.with_batch_size(batch_size)
@@ -234,7 +259,7 @@ def _size_of_later(stage: Stage, given: int | None, x: Any, chosen: bool) -> int
         return given
     if given is not None and given > most and chosen:
         raise ValueError(expected(f"`batch_size[{stage.name!r}]` <= {most}", given))
-    return min(DEFAULT_BATCH_SIZE if given is None else given, most)
+    return given if given is None else min(given, most)
 
 
 def _by_stage(name: str, given: Any, stages: Sequence[Stage]) -> dict[str, Any]:

@@ -148,8 +148,13 @@ class Steps(Rows, Groups):
         return x
 
     def _as_batch(self, data: Any) -> Batch:
+        return as_batch(data, self._y_name)
+
+    @property
+    def _y_name(self) -> str:
+        """What a bare `y` of `fit` is called: the only condition, or labels."""
         names = list(self.condition_specs)
-        return as_batch(data, names[0] if len(names) == 1 else "label")
+        return names[0] if len(names) == 1 else "label"
 
     def _apply(self, update: Update) -> Terms:
         groups = [self.group(name) for name in update.trains]

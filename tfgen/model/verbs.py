@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfgen.core import random, specs
 from tfgen.core.checks import check_integer, expected
 from tfgen.model.paths import linear
-from tfgen.model.rows import Conditions, Rows
+from tfgen.model.rows import VERBS, Conditions, Rows
 
 TEMPERATURE = specs.positive_spec("temperature")
 
@@ -39,7 +39,7 @@ class Verbs(Rows):
             seed: in [0, 2**31), or None for other samples at each call; or row seeds, int32
                 [num_samples, 2], such as some rows of `tfgen.core.random.row_seeds`.
             condition: what to condition on, [num_samples, ...] by name, or bare where there is one
-                condition. Labels and other integers that are not given are drawn for each row.
+                condition. Labels, and other single integers, are drawn for each row if not given.
             temperature: > 0, a number or [num_samples], for models that have one; 1 unless given.
 
         Returns:
@@ -49,7 +49,8 @@ class Verbs(Rows):
         seeds = random.row_seeds(num_samples, seed)
         given = specs.as_conditions(condition, self.condition_specs, seeds.shape[0])
         given = self._with_drawn(given, seeds)
-        return self.sample_rows(seeds, given, self._temperatures(temperature, seeds))
+        drawn = self.sample_rows(seeds, given, self._temperatures(temperature, seeds))
+        return self.checked_result("sample", drawn)
 
     def decode(self, z: Any, condition: Any = None) -> tf.Tensor:
         """Returns the examples [batch, *event] of latents.
@@ -60,7 +61,8 @@ class Verbs(Rows):
         """
         self.require("decode")
         z = self._checked_latents(z)
-        return self.decode_rows(z, self._given(condition, keras.tree.flatten(z)[0]))
+        given = self._given(condition, keras.tree.flatten(z)[0])
+        return self.checked_result("decode", self.decode_rows(z, given))
 
     def encode(self, x: Any, condition: Any = None, **settings: Any) -> Any:
         """Returns the latents of examples.
@@ -85,7 +87,8 @@ class Verbs(Rows):
         """
         self.require("reconstruct")
         x = self._checked_examples(x)
-        return self.reconstruct_rows(x, self._given(condition, x), **settings)
+        found = self.reconstruct_rows(x, self._given(condition, x), **settings)
+        return self.checked_result("reconstruct", found)
 
     def log_prob(self, x: Any, condition: Any = None) -> tf.Tensor:
         """Returns the exact log density of each example, [batch], in nats.
@@ -95,7 +98,7 @@ class Verbs(Rows):
         """
         self.require("log_prob")
         x = self._checked_examples(x)
-        return self.log_prob_rows(x, self._given(condition, x))
+        return self.checked_result("log_prob", self.log_prob_rows(x, self._given(condition, x)))
 
     def log_prob_bound(
         self, x: Any, num_importance: int = 1, seed: Any = None, condition: Any = None
@@ -111,7 +114,8 @@ class Verbs(Rows):
         check_integer("num_importance", num_importance)
         x = self._checked_examples(x)
         seeds = self._seeds(seed, x)
-        return self.log_prob_bound_rows(x, seeds, self._given(condition, x), num_importance)
+        found = self.log_prob_bound_rows(x, seeds, self._given(condition, x), num_importance)
+        return self.checked_result("log_prob_bound", found)
 
     def complete(
         self,
@@ -129,12 +133,16 @@ class Verbs(Rows):
             seed, condition, temperature: as for `sample`; a condition has to be given.
         """
         self.require("complete")
-        x = self._checked_examples(x)
         mask = specs.checked(tf.cast(mask, tf.float32), self.mask_spec, "mask")
+        x = specs.with_shape(x, self.event_spec, self.event_spec.name)
         specs.check_same_rows({self.event_spec.name: x, "mask": mask})
+        # What is not given may be anything, such as NaN.
+        x = self._checked_examples(tf.where(mask == 0, specs.rows(self.event_spec, 1), x))
         seeds = self._seeds(seed, x)
         temperature = self._temperatures(temperature, seeds)
-        return self.complete_rows(x, mask, seeds, self._given(condition, x), temperature)
+        given = self._given(condition, x)
+        done = self.complete_rows(x, mask, seeds, given, temperature)
+        return self.checked_result("complete", done)
 
     def translate(self, x: Any, condition: Any = None) -> tf.Tensor:
         """Returns the examples of another domain that belong to examples of one.
@@ -206,17 +214,34 @@ class Verbs(Rows):
         """The specification of what `complete` is given: 0 where an example is to be drawn."""
         return tf.TensorSpec(self.event_shape, tf.float32, "mask")
 
+    def checked_result(self, verb: str, result: tf.Tensor) -> tf.Tensor:
+        """Returns what the method of a verb returned, if its shape and type are right, or raises.
+
+        Raises:
+            TypeError, ValueError: naming the method.
+        """
+        gives = VERBS[verb].gives
+        if gives in ("x", "log_prob", "log_prob_bound"):
+            number = tf.TensorSpec([], tf.float32)
+            specs.check_result(result, self.event_spec if gives == "x" else number, f"{verb}_rows")
+        return result
+
     # How inputs are checked.
 
     def _checked_examples(self, x: Any) -> tf.Tensor:
         return specs.checked(x, self.event_spec, self.event_spec.name)
 
     def _checked_latents(self, z: Any) -> Any:
+        if self.latent_spec is None:
+            what = "a property `latent_spec`, e.g. tfgen.core.specs.latent_spec(64)"
+            raise NotImplementedError(expected(what, f"{type(self).__name__}, which has none"))
         named = specs.by_name(self.latent_spec, "z")
         try:
             keras.tree.assert_same_structure(self.latent_spec, z)
         except (ValueError, TypeError) as error:
-            raise ValueError(expected(f"latents {sorted(named)}", type(z).__name__)) from error
+            kind = type(self.latent_spec).__name__
+            what = f"latents {list(named)}, a {kind} of them"
+            raise ValueError(expected(what, type(z).__name__)) from error
         parts = zip(keras.tree.flatten(z), named.items(), strict=True)
         found = {name: specs.checked(part, spec, name) for part, (name, spec) in parts}
         specs.check_same_rows(found)
@@ -238,8 +263,9 @@ class Verbs(Rows):
     def _with_drawn(self, given: Conditions, row_seeds: tf.Tensor) -> Conditions:
         """Returns conditions with those drawn that are not given and are single integers."""
         for name, spec in self.condition_specs.items():
-            if name not in given and specs.bounds(spec) and spec.dtype.is_integer:
-                unit = random.uniform(random.stream(row_seeds, name), tuple(spec.shape))
+            single = specs.bounds(spec) and spec.dtype.is_integer and not spec.shape.rank
+            if name not in given and single:
+                unit = random.uniform(random.stream(row_seeds, f"condition {name}"), ())
                 given[name] = tf.cast(unit * spec.num_values, spec.dtype)
         specs.check_all_given(given, self.condition_specs)
         return given
@@ -255,8 +281,9 @@ class Verbs(Rows):
                 raise ValueError(expected(what, temperature))
             return None
         count = tf.shape(row_seeds)[:1]
-        if temperature is None or isinstance(temperature, int | float):
-            temperature = tf.fill(count, 1.0 if temperature is None else float(temperature))
+        temperature = tf.cast(1.0 if temperature is None else temperature, tf.float32)
+        if not temperature.shape.rank:
+            temperature = tf.fill(count, temperature)
         temperature = specs.checked(temperature, TEMPERATURE, "temperature")
         specs.check_same_rows({"temperature": temperature, "seed": row_seeds})
         return temperature

@@ -67,6 +67,10 @@ def endpoints(model: GenerativeModel, num_importance: int = 1) -> list[Endpoint]
         ValueError: when it has none of these verbs.
     """
     able = model.capabilities()
+    if "decode" in able and model.latent_spec is None:
+        what = "a property `latent_spec` of a model with decode"
+        raise NotImplementedError(expected(what, f"{type(model).__name__}, which has none"))
+    specs.check_names(model.event_spec, model.condition_specs)
     made = [_endpoint(model, verb, num_importance) for verb in VERBS if verb in able]
     if not made:
         what = f"a model with one of the capabilities {list(VERBS)}"
@@ -84,19 +88,20 @@ def _endpoint(model: GenerativeModel, name: str, num_importance: int) -> Endpoin
     answer = getattr(model, f"{name}_rows")
 
     def function(**given: tf.Tensor) -> Tensors:
-        rows = {key: _checked(given[key], spec, key) for key, spec in inputs.items()}
+        with tf.control_dependencies([_as_many_rows(given)]):
+            rows = {key: _checked(given[key], spec, key) for key, spec in inputs.items()}
         condition = {key: rows[key] for key in model.condition_specs}
         takes = {what: _argument(model, what, rows) for what in verb.takes}
         settings = {what: takes.pop(what) for what in ("temperature",) if what in takes}
         result = answer(*takes.values(), condition=condition, **settings, **fixed)
-        return _named(model, verb, result)
+        return _named(model, verb, model.checked_result(name, result))
 
     return Endpoint(
         name,
         function,
         {key: specs.batched(spec, key) for key, spec in inputs.items()},
         {key: _example(spec, key) for key, spec in inputs.items()},
-        name not in model.slow_verbs,
+        not model.is_slow(name),
     )
 
 
@@ -113,6 +118,14 @@ def _inputs(model: GenerativeModel, verb: Verb) -> dict[str, tf.TensorSpec]:
         elif what == "seed" or model.has_temperature:
             found[what] = PLAIN[what]
     return found | dict(model.condition_specs)
+
+
+def _as_many_rows(given: Tensors) -> tf.Operation:
+    """Returns an operation that fails unless all inputs have as many rows as each other."""
+    counts = tf.stack([tf.shape(value)[0] for value in given.values()])
+    same = tf.reduce_all(tf.equal(counts, counts[0]))
+    message = f"Expected as many rows of each of {sorted(given)}. Received:"
+    return tf.debugging.Assert(same, [message, counts])
 
 
 def _checked(value: tf.Tensor, spec: tf.TensorSpec, name: str) -> tf.Tensor:

@@ -61,7 +61,7 @@ def average_of(layer: keras.layers.Layer, decay: float | None) -> keras.layers.L
     return average
 
 
-def move_averages(averages: Averages, decay: float, step: tf.Tensor) -> None:
+def move_averages(averages: Averages, decay: float | None, step: tf.Tensor) -> None:
     """Moves averages after a training step, with the statistics of batch normalisation:
 
         average <- d * average + (1 - d) * weights,   d = min(decay, (1 + step) / (10 + step)),
@@ -72,7 +72,12 @@ def move_averages(averages: Averages, decay: float, step: tf.Tensor) -> None:
         averages: to move.
         decay: in [0, 1).
         step: how many steps were done before, an integer.
+
+    Raises:
+        ValueError: when there is no decay.
     """
+    if decay is None:
+        raise ValueError(expected("`ema_decay` of a model that keeps averages", None))
     t = tf.cast(step, tf.float32)
     now = tf.minimum(decay, (1.0 + t) / (10.0 + t))
     for average, layer in averages:

@@ -4,6 +4,8 @@ from typing import Any
 
 import keras
 
+from tfgen.training.optimize import without_scale
+
 
 def flatten_layers(
     layer: keras.layers.Layer, include_self: bool = True, recursive: bool = True
@@ -17,10 +19,7 @@ def learning_rate_variable(optimizer: keras.optimizers.Optimizer) -> keras.Varia
 
     `optimizer.learning_rate` is a number or a tensor, and cannot be told from other variables.
     """
-    inner = optimizer
-    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-        inner = optimizer.inner_optimizer
-    rate = inner._learning_rate
+    rate = without_scale(optimizer)._learning_rate
     return rate if isinstance(rate, keras.Variable) else None
 
 

@@ -65,6 +65,11 @@ def scales(optimizer: keras.optimizers.Optimizer) -> bool:
     return isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
 
 
+def without_scale(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    """Returns an optimizer without the loss scale around it, if there is one."""
+    return optimizer.inner_optimizer if scales(optimizer) else optimizer
+
+
 def rescaled(
     gradient: Gradient,
     scaled_by: keras.optimizers.Optimizer,

@@ -36,14 +36,18 @@ class Update:
             pair of these and aux, tensors by name that are no terms, such as the counts and sums of
             a codebook.
         trains: the groups that it optimises, by name; an update of state alone trains none.
-        after: is called with the batch means of the terms and with aux, summed over all replicas,
-            once the optimizers have moved their variables, e.g. to clip weights.
+        after: is called with this replica's batch means of the terms, and with aux summed over all
+            replicas, once the optimizers have moved their variables, e.g. to clip weights.
     """
 
     name: str
     terms: Callable[[], Terms | tuple[Terms, dict[str, tf.Tensor]]]
     trains: tuple[str, ...]
     after: Callable[[Terms, dict[str, tf.Tensor]], None] = _nothing
+
+    def __post_init__(self) -> None:
+        if isinstance(self.trains, str):
+            raise TypeError(expected("`trains`, a tuple of groups", repr(self.trains)))
 
 
 def mean_terms(update: Update) -> tuple[Terms, dict[str, tf.Tensor]]:
@@ -57,11 +61,15 @@ def mean_terms(update: Update) -> tuple[Terms, dict[str, tf.Tensor]]:
     """
     found = update.terms()
     terms, aux = found if isinstance(found, tuple) and len(found) == 2 else (found, {})
+    owner = "`objective`" if update.name == "loss" else f"the update {update.name!r}"
     if not isinstance(terms, Mapping):
-        what = f'the terms of {update.name!r} to be a dictionary, {{"loss": [batch], ...}}'
+        what = f'{owner} to return a dictionary, {{"loss": [batch], ...}}'
         raise TypeError(expected(what, type(terms).__name__))
     if "loss" not in terms:
-        raise ValueError(expected(f"'loss' among the terms of {update.name!r}", sorted(terms)))
+        raise ValueError(expected(f"{owner} to return terms with 'loss' among them", sorted(terms)))
+    shape = tf.convert_to_tensor(terms["loss"]).shape
+    if shape.rank is not None and shape.rank > 1:
+        raise ValueError(expected(f"{owner} to return a loss [batch], or a scalar", tuple(shape)))
     prefix = "" if update.name == "loss" else f"{update.name}_"
     means = {
         update.name if name == "loss" else prefix + name: tf.reduce_mean(tf.cast(term, tf.float32))
