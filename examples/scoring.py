@@ -34,6 +34,13 @@ flags.DEFINE_integer(
     "num_scored_inception", 2_500, "The same for Inception features, which are slow on CPUs.", 10
 )
 
+flags.DEFINE_integer(
+    "classifier_epochs",
+    None,
+    "Of the classifiers that are trained on the data; as many as make 1,000 steps unless given.",
+    1,
+)
+
 Scores = dict[str, list[metrics.Score]]
 
 
@@ -94,6 +101,7 @@ class Classifiers:
             self.train.num_classes,
             width=width,
             feature_dim=feature_dim,
+            epochs=FLAGS.classifier_epochs,
             seed=seed,
             verbose=FLAGS.verbose,
         )

@@ -1,18 +1,50 @@
 """What all tests share."""
 
+import gc
 import os
+import random
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
+import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.framework import ops
+
+gc.freeze()  # What is imported stays, and need not be looked through again.
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _seeded_file() -> None:
+    """Seeds all there is. It throws away the kernels of eager operations, so not at each test."""
+    keras.utils.set_random_seed(0)
 
 
 @pytest.fixture(autouse=True)
-def _seeded() -> None:
-    """Makes initial weights and seeds that were not given the same in each run."""
-    keras.utils.set_random_seed(0)
+def _seeded(_seeded_file: None) -> None:
+    """Makes initial weights and seeds that were not given the same in each run.
+
+    Keras draws them by Python's generator.
+    """
+    random.seed(0)
+    np.random.seed(0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _traces_let_go() -> None:
+    """Frees what a file has traced, when its last test is done.
+
+    TensorFlow keeps the gradient of each custom gradient in a graph, and with it the graph, its
+    model and all that is compiled for them, until the process ends.
+    """
+    before = set(ops.gradient_registry.list())
+    yield
+    registered = ops.gradient_registry._registry
+    for name in set(registered) - before:
+        if name.startswith("CustomGradient-"):
+            del registered[name]
+    gc.collect()
 
 
 @pytest.fixture

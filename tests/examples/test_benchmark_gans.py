@@ -2,12 +2,13 @@
 
 import json
 import math
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests import programs
+
+pytestmark = pytest.mark.ci
 
 SCRIPT = Path(__file__).parents[2] / "examples/benchmarks/gans.py"
 SMALL = [
@@ -22,13 +23,7 @@ SMALL = [
 
 
 def run(workdir):
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), f"--workdir={workdir}", *SMALL],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        timeout=900,
-    )
+    done = programs.run(SCRIPT, f"--workdir={workdir}", *SMALL)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

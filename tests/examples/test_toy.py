@@ -1,26 +1,30 @@
 """Figures of the toy chapter, and the table of mixtures."""
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from matplotlib import image
 from PIL import Image
 
+from tests import programs
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
+ANIMATE = """
+import json, pathlib, sys
+sys.path.insert(0, {figures!r})
+import toy, toy_mixtures
+game = toy_mixtures.PLAIN["hinge"]
+figure, numbers, frames = toy_mixtures.training("GAN", toy_mixtures.MIXTURES["line"], game, 60, 0)
+toy.save(pathlib.Path({path!r}), figure, frames)
+print(json.dumps(numbers))
+"""
 
-def run(program: str, *flags: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, str(EXAMPLES / program), *flags],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        timeout=900,
-    )
+
+def run(program: str | Path, *flags: str) -> subprocess.CompletedProcess:
+    return programs.run(EXAMPLES / program, *flags)
 
 
 def test_figures_are_written_with_their_numbers(tmp_path):
@@ -39,14 +43,11 @@ def test_figures_are_written_with_their_numbers(tmp_path):
 
 
 def test_an_animation_ends_with_its_figure(tmp_path):
-    code = (
-        "import json, pathlib, toy, toy_mixtures as t\n"
-        "figure, numbers, frames = t.training('GAN', t.MIXTURES['line'], t.PLAIN['hinge'], 60, 0)\n"
-        f"toy.save(pathlib.Path({str(tmp_path)!r}) / 'line', figure, frames)\n"
-        "print(json.dumps(numbers))"
+    program = tmp_path / "animate.py"
+    program.write_text(
+        ANIMATE.format(figures=str(EXAMPLES / "figures"), path=str(tmp_path / "line"))
     )
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=EXAMPLES, timeout=900)
+    done = run(program)
     assert done.returncode == 0, done.stderr
     numbers = json.loads(done.stdout.splitlines()[-1])
     assert list(numbers)[0] == "step 0" and all(0 <= n["covered"] <= 5 for n in numbers.values())
@@ -89,6 +90,7 @@ def table(tmp_path_factory):
         "--models=non_saturating,bayesian_1x1",
         "--seeds=1",
         "--steps=40",
+        "--workers=1",
         f"--workdir={workdir}",
     )
     done = run("benchmarks/mixtures.py", *flags)
@@ -96,6 +98,7 @@ def table(tmp_path_factory):
     return workdir, flags, done.stdout
 
 
+@pytest.mark.ci
 def test_the_table_has_the_scores_of_the_runs(table):
     workdir, _, printed = table
     for model in ("non_saturating", "bayesian_1x1"):
@@ -108,6 +111,7 @@ def test_the_table_has_the_scores_of_the_runs(table):
         assert row.split() == [model, *cells]
 
 
+@pytest.mark.ci
 def test_a_table_that_is_done_trains_nothing(table):
     workdir, flags, printed = table
     before = {path: path.stat().st_mtime_ns for path in workdir.iterdir()}

@@ -1,6 +1,6 @@
 """Trains a spectrally normalised layer on two logical CPUs and on one, and writes its weights.
 
-Usage: python -m tests.layers.replicas RESULTS.pickle
+Usage: python replicas.py RESULTS.pickle
 """
 
 import pickle

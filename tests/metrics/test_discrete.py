@@ -9,7 +9,14 @@ from scipy import stats
 from tests.metrics.helpers import DIVERGENCES, draws, gaussian, gaussians, tfd
 from tests.small_models import COMPLAINT
 from tfgen.data import toy
-from tfgen.metrics import Discrete, jensen_shannon, kl_divergence, total_variation, wasserstein
+from tfgen.metrics import (
+    Discrete,
+    cells,
+    jensen_shannon,
+    kl_divergence,
+    total_variation,
+    wasserstein,
+)
 
 
 def test_discrete_by_hand():
@@ -151,7 +158,8 @@ def test_a_grid_of_too_many_cells():
         total_variation(draws(5, 3), draws(5, 3), [edges] * 3)
 
 
-def test_a_grid_too_coarse_for_a_density():
+def test_a_grid_too_coarse_for_a_density(monkeypatch):
+    monkeypatch.setattr(cells, "MAX_NODES", 2**16)  # All of which are tried before a refusal.
     narrow = gaussians([0.5, 0.5], [1e-5, 1e-5])
     with pytest.raises(ValueError, match="fine enough to see a mass of 1.000.* Received: a sum of"):
         total_variation(narrow, narrow, [np.linspace(-2, 3, 6)] * 2)
@@ -177,7 +185,7 @@ def test_a_grid_that_holds_neither():
             divergence(gaussian(0.0, 1.0), np.zeros(5), grid)
 
 
-@pytest.mark.parametrize(("dim", "num_edges"), [(3, 13), (4, 11), (5, 9)])
+@pytest.mark.parametrize(("dim", "num_edges"), [(3, 13), (4, 11), (5, 7)])
 def test_gaussians_of_several_dimensions(dim, num_edges):
     edges = np.linspace(-5, 5, num_edges)
     means = np.array([0.0, 0.25])
