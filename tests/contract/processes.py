@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-TIMEOUT = 900
+TIMEOUT = 4 * 3600  # Seconds: for what hangs, not for a busy machine.
 
 
 def start(*arguments: str | os.PathLike, **environment: str) -> subprocess.Popen:

@@ -185,6 +185,12 @@ def test_model_card(served, trained, case):
     ranges = {"images": [0.0, 1.0], "points": None, "tokens": [0, 2]}
     assert card["range"] == ranges[model.event_spec.name]
     assert "2**32" in card["seed_contract"]
+    assert set(card["condition_ranges"]) == set(model.condition_specs)
+    for name, given in card["outputs"].items():
+        assert set(given) == set(signatures[name][1])
+        for key, described in given.items():
+            shape = signatures[name][1][key]
+            assert [-1 if size is None else size for size in described["shape"]] == shape
     assert card["training_steps"] > 0
     assert card["training_metrics"] == {"fid": 12.5}
     assert card["versions"]["tfgen"] == tfgen.__version__

@@ -77,7 +77,7 @@ def test_what_others_write_is_let_be(tmp_path):
 
 
 def test_threads_do_not_write_to_one_name(tmp_path):
-    path, both = tmp_path / "a.txt", threading.Barrier(2, timeout=60)
+    path, both = tmp_path / "a.txt", threading.Barrier(2, timeout=3600)
 
     def write(text):
         with written_whole(path) as unfinished:

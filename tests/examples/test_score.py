@@ -23,7 +23,7 @@ def run(folder, *flags):
         text=True,
         cwd=folder,
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        timeout=600,
+        timeout=4 * 3600,
     )
 
 

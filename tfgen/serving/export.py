@@ -54,16 +54,17 @@ def export(
     model.fit_sampler()  # As it is, also while `fit` trains it.
     served = endpoints(model, num_importance)
     with temporary_sibling(base / "version") as unfinished:
-        _save(served, unfinished)
+        outputs = _save(served, unfinished)
         extra = unfinished / "assets.extra"
         extra.mkdir()
         write_warmup(served, extra / "tf_serving_warmup_requests")
-        card = _model_card(model, served, training_metrics or {})
+        card = _model_card(model, served, training_metrics or {}) | {"outputs": outputs}
         (extra / "model_card.json").write_text(json.dumps(card, indent=2) + "\n")
         return _publish(unfinished, base)
 
 
-def _save(served: list[Endpoint], path: Path) -> None:
+def _save(served: list[Endpoint], path: Path) -> dict[str, dict[str, Any]]:
+    """Writes the SavedModel, and returns what each signature gives."""
     module = tf.Module()
     module.functions = {
         endpoint.name: tf.function(
@@ -76,6 +77,14 @@ def _save(served: list[Endpoint], path: Path) -> None:
     module.used = [ref.deref() for ref in used]
     signatures = {**module.functions, "serving_default": module.functions[served[0].name]}
     tf.saved_model.save(module, str(path), signatures=signatures)
+    return {
+        name: {key: _described(spec) for key, spec in function.structured_outputs.items()}
+        for name, function in module.functions.items()
+    }
+
+
+def _described(spec: tf.TensorSpec) -> dict[str, Any]:
+    return {"dtype": spec.dtype.name, "shape": spec.shape.as_list()}
 
 
 def _publish(unfinished: Path, base: Path) -> Path:
@@ -101,14 +110,14 @@ def _model_card(
         "event_shape": list(model.event_shape),
         "range": specs.bounds(model.event_spec),
         "signatures": {
-            endpoint.name: {
-                name: {"dtype": spec.dtype.name, "shape": spec.shape.as_list()}
-                for name, spec in endpoint.inputs.items()
-            }
+            endpoint.name: {name: _described(spec) for name, spec in endpoint.inputs.items()}
             for endpoint in served
         },
         "seed_contract": "a row is a function of its own seed alone; the served seed "
         "s + i * 2**32 is row i of sample(num_samples, seed=s)",
+        "condition_ranges": {
+            name: specs.bounds(spec) for name, spec in model.condition_specs.items()
+        },
         "training_steps": model.training_steps,
         "training_metrics": training_metrics,
         "versions": {
