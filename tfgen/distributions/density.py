@@ -41,7 +41,7 @@ class Density(Configurable, keras.layers.Layer, ABC):
 
 
 class VectorDensity(Density):
-    """Base of the densities over vectors [batch, dim] of which TFP has the like.
+    """Base of the densities over vectors [batch, dim] that TFP has too.
 
     They are not trained: their weights, if they have any, come from elsewhere.
 

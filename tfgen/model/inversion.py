@@ -201,7 +201,7 @@ def _nearer(a: Encoding, b: Encoding) -> Encoding:
 
 
 def in_batches(function: Callable[..., Any], rows: tuple, batch_size: int) -> Any:
-    """Returns a function of rows, computed for so many at a time; in a graph, for all at once.
+    """Returns a function of rows, computed `batch_size` at a time; in a graph, for all at once.
 
     Args:
         function: nests of tensors [batch, ...] -> a nest of tensors [batch, ...].
