@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tests.small_models import COMPLAINT
 from tfgen.latent import Cosine, RunningNearest, SquaredEuclidean, nearest
-from tfgen.latent.neighbours import TILE
+from tfgen.latent.search import TILE
 
 
 def normal(*shape, seed=0):
@@ -96,15 +96,79 @@ def test_near_ties_are_decided_in_float64():
     check(normal(300, 20, seed=1), pairs)
 
 
-def test_of_many_near_ties_one_is_taken():
+def test_many_near_ties_are_decided_in_float64():
     # A circle around queries whose distances to it differ by some 1e-6.
     angles = np.linspace(0.1, 6.0, 1000)
     candidates = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
-    queries = 1e-6 * normal(200, 2)
-    chosen = nearest(queries, candidates)[0].numpy()
-    all_distances = brute_force(queries, candidates)[1]
-    excess = all_distances[np.arange(200), chosen] - np.min(all_distances, axis=1)
-    assert np.max(excess) < 3e-7
+    check(1e-6 * normal(200, 2), candidates)
+
+
+def test_a_grid_finer_than_float32_tells():
+    indices, distances = nearest([[0.9], [0.123456]], np.linspace(0, 1, 100_001)[:, None])
+    assert indices.numpy().tolist() == [90_000, 12_346]
+    np.testing.assert_allclose(distances, [0, 4e-6**2], atol=1e-18)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sorted_numbers(dtype):
+    rng = np.random.default_rng(0)
+    candidates, queries = (rng.uniform(size=(n, 1)).astype(dtype) for n in (50_000, 300))
+    check(queries, np.sort(candidates, axis=0))
+
+
+@pytest.mark.parametrize("distance", [SquaredEuclidean(), Cosine()], ids=repr)
+def test_tight_clusters_on_a_sphere(distance):
+    centers = normal(8, 32)
+    centers /= np.linalg.norm(centers, axis=1, keepdims=True)
+    queries, candidates = (
+        np.repeat(centers, n, axis=0) + 1e-4 * normal(8 * n, 32, seed=n) for n in (10, 300)
+    )
+    indices = nearest(queries, candidates, distance)[0]
+    x, y = queries.astype(np.float64), candidates.astype(np.float64)
+    if isinstance(distance, Cosine):
+        x, y = (a / np.linalg.norm(a, axis=1, keepdims=True) for a in (x, y))
+    np.testing.assert_array_equal(indices, brute_force(x, y)[0])
+
+
+def test_numbers_that_float32_does_not_hold():
+    check([[2**53 - 2]], [[2**53 - 6], [2**53 - 3], [2**53]])
+    check(1 + 1e-10 * normal(50, 3).astype(np.float64), 1 + 1e-10 * normal(600, 3, seed=1))
+    check(normal(50, 3), normal(600, 3, seed=1).astype(np.float64) + 1e-12)
+
+
+def test_many_candidates_at_the_very_same_distance():
+    signs = 2 * np.random.default_rng(0).integers(0, 2, [600, 64]) - 1
+    indices, distances = nearest(np.zeros([200, 64], np.float32), np.float32(signs))
+    np.testing.assert_array_equal(indices, np.zeros(200))
+    np.testing.assert_array_equal(distances, np.full(200, 64))
+
+
+def hard_case(seed):
+    """Returns queries and candidates of random sizes, spreads, offsets, orders and duplicates."""
+    rng = np.random.default_rng(seed)
+    dim, num_clusters = rng.integers(1, 20), rng.integers(1, 6)
+    centers = rng.standard_normal([num_clusters, dim]) * 10.0 ** rng.uniform(-3, 4)
+    spreads = 10.0 ** rng.uniform(-6, 0, [num_clusters, 1])
+
+    def points(number):
+        which = rng.integers(0, num_clusters, number)
+        return centers[which] + spreads[which] * rng.standard_normal([number, dim])
+
+    queries, candidates = points(40), points(rng.integers(1, 3000))
+    candidates = candidates[rng.integers(0, len(candidates), len(candidates))]  # Some twice.
+    offset = rng.choice([0.0, 10.0 ** rng.uniform(0, 6)])
+    order = [np.arange(len(candidates)), np.argsort(candidates[:, 0])][rng.integers(2)]
+    dtype = rng.choice([np.float32, np.float64])
+    return (queries + offset).astype(dtype), (candidates[order] + offset).astype(dtype)
+
+
+@pytest.mark.parametrize("first_seed", range(0, 50, 10))
+def test_hard_cases(first_seed):
+    for seed in range(first_seed, first_seed + 10):
+        queries, candidates = hard_case(seed)
+        block = [None, 700][seed % 2]
+        indices = nearest(queries, candidates, block=block)[0]
+        np.testing.assert_array_equal(indices, brute_force(queries, candidates)[0], f"{seed=}")
 
 
 @pytest.mark.parametrize("block", [None, 150])

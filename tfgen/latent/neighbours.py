@@ -1,8 +1,6 @@
 """Exact nearest neighbours of many queries among many candidates, without their distance matrix.
 
-A distance is the squared Euclidean distance of two prepared vectors, up to a factor, so that one
-matrix product scores many pairs. Candidates are scored in float32, tile by tile, keeping only each
-tile's minimum; the few that are within rounding of the best are then compared in float64.
+A distance is the squared Euclidean distance of two prepared vectors, up to a factor.
 """
 
 import dataclasses
@@ -13,11 +11,9 @@ import tensorflow as tf
 
 from tfgen.core.checks import check_integer, expected
 from tfgen.core.config import Configurable, register
+from tfgen.latent.search import TILE, search
 
-TILE = 512  # Candidates per matrix product; the scores, [chunk, TILE], stay in the cache.
-CHUNK_FLOATS = 2**22  # Of a chunk of queries, or of its scores in a tile.
 BLOCK_FLOATS = 2**23  # Of a block of candidates.
-FINALISTS = 4  # Candidates per query and tile that are compared in float64, where ties abound.
 LARGEST = 1e36  # Squared norm; sums of a few such numbers must stay in float32.
 
 
@@ -28,7 +24,10 @@ class Distance(Protocol):
     scale: float
 
     def prepare(self, vectors: tf.Tensor) -> tf.Tensor:
-        """Returns the vectors to compare by squared differences, of float32 [batch, d]."""
+        """Returns the vectors to compare by squared differences, of float32 [batch, d].
+
+        Those of this module also take float64, and return it.
+        """
 
 
 @register
@@ -39,7 +38,7 @@ class SquaredEuclidean(Configurable):
     scale = 1.0
 
     def prepare(self, vectors: tf.Tensor) -> tf.Tensor:
-        """Returns the vectors, float32 [batch, d], as they are."""
+        """Returns the vectors, float [batch, d], as they are."""
         return vectors
 
 
@@ -54,7 +53,7 @@ class Cosine(Configurable):
     scale = 0.5
 
     def prepare(self, vectors: tf.Tensor) -> tf.Tensor:
-        """Returns the vectors, float32 [batch, d], divided by their lengths."""
+        """Returns the vectors, float [batch, d], divided by their lengths."""
         # Dividing by the largest value first keeps the squares of tiny values above zero.
         vectors = vectors / tf.reduce_max(tf.abs(vectors), axis=1, keepdims=True)
         return vectors / tf.norm(vectors, axis=1, keepdims=True)
@@ -79,7 +78,8 @@ class RunningNearest:
         num_candidates: How many candidates were seen.
 
     Args:
-        queries: [num_queries, ...] vectors, images or other arrays; converted to float32.
+        queries: [num_queries, ...] vectors, images or other arrays. Numbers that float32 does not
+            hold are kept as float64.
         distance: A `Distance`; None is `SquaredEuclidean()`.
 
     Raises:
@@ -106,10 +106,9 @@ class RunningNearest:
     def update(self, candidates: Any, payload: Any = None) -> None:
         """Takes a block of candidates into account.
 
-        The first seen of equally near candidates is kept. Distances that matter are compared in
-        float64; the result is exact unless a query has more than 4 candidates of a tile of 512
-        within float32 rounding of its nearest: then it is one of those. (On a GPU that holds if
-        TensorFloat-32, whose products are coarser, is switched off.)
+        The nearest candidate is the one whose sum of squared differences, in float64, is the
+        least, and the first seen of equals. (On a GPU that holds if TensorFloat-32, whose products
+        are coarser, is switched off.)
 
         Args:
             candidates: [block, ...], each of the shape of a query. Their indices go on from
@@ -123,7 +122,7 @@ class RunningNearest:
         vectors = _prepare("candidates", candidates, self.distance, self._queries.shape[1])
         payload = None if payload is None else tf.convert_to_tensor(payload)
         self._check_payload(payload, vectors.shape[0])
-        best, columns = _search(self._queries, self._best, vectors)
+        best, columns = search(self._queries, self._best, vectors)
         nearer = best < self._best
         if payload is not None:
             new, old = tf.gather(payload, columns), self.payload
@@ -150,14 +149,16 @@ def nearest(
     """Finds for every query the nearest of the candidates.
 
     Args:
-        queries: [num_queries, ...] vectors, images or other arrays; converted to float32.
+        queries: [num_queries, ...] vectors, images or other arrays. Numbers that float32 does not
+            hold are kept as float64.
         candidates: [num_candidates, ...], each of the shape of a query.
         distance: A `Distance`; None is `SquaredEuclidean()`.
         block: Number of candidates searched at a time; None takes at most 32 MB of them.
 
     Returns:
-        The indices, int64 [num_queries], the lowest among equals, and the distances, float32
-        [num_queries] (squared for `SquaredEuclidean`). See `RunningNearest.update` on exactness.
+        The indices, int64 [num_queries], those of the least sums of squared differences in
+        float64, the lowest among equals; and the distances, float32 [num_queries] (squared for
+        `SquaredEuclidean`).
 
     Raises:
         TypeError: `distance` is not a `Distance`.
@@ -167,7 +168,7 @@ def nearest(
     [0, 1]
     """
     running = RunningNearest(queries, distance)
-    candidates = candidates if tf.is_tensor(candidates) else np.asarray(candidates)
+    candidates = _as_array(candidates)
     _check_rows("candidates", candidates.shape)
     if block is None:
         block = min(max(TILE, BLOCK_FLOATS // running._queries.shape[1]), 2**17)
@@ -177,6 +178,10 @@ def nearest(
     return running.indices, running.distances
 
 
+def _as_array(rows: Any) -> tf.Tensor | np.ndarray:
+    return rows if tf.is_tensor(rows) else np.asarray(rows)
+
+
 def _check_rows(name: str, shape: Any) -> None:
     if len(shape) < 2 or 0 in shape:
         rows = f"`{name}` of rank 2 or more, [batch, ...], and not empty"
@@ -184,8 +189,9 @@ def _check_rows(name: str, shape: Any) -> None:
 
 
 def _prepare(name: str, rows: Any, distance: Distance, size: int | None = None) -> tf.Tensor:
-    """Returns the rows, checked, as the vectors to compare, float32 [batch, d]."""
-    rows = tf.cast(tf.convert_to_tensor(rows), tf.float32)
+    """Returns the rows, checked, as the vectors to compare, float32 or float64 [batch, d]."""
+    rows = tf.convert_to_tensor(_as_array(rows))
+    rows = tf.cast(rows, _dtype_for(rows.dtype, distance))
     _check_rows(name, rows.shape)
     vectors = distance.prepare(tf.reshape(rows, [rows.shape[0], -1]))
     if size not in (None, vectors.shape[1]):
@@ -200,114 +206,9 @@ def _prepare(name: str, rows: Any, distance: Distance, size: int | None = None) 
     return vectors
 
 
-def _search(
-    queries: tf.Tensor, best: tf.Tensor, candidates: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the squared distances to, and the rows of, the nearest candidates.
-
-    Where the distance is not below `best`, float64 [num_queries], it and the row mean nothing.
-    """
-    # Around a point amid the candidates, rounding errors are small whatever offset the data have.
-    center = tf.reduce_mean(candidates[:TILE], axis=0)
-    columns, reach = _columns(candidates, center)
-    step = CHUNK_FLOATS // max(TILE, candidates.shape[1])
-    found = [
-        _search_chunk(queries[i : i + step], best[i : i + step], candidates, center, columns, reach)
-        for i in range(0, queries.shape[0], step)
-    ]
-    distances, indices = zip(*found, strict=True)
-    return tf.concat(distances, axis=0), tf.concat(indices, axis=0)
-
-
-@tf.function(input_signature=[tf.TensorSpec([None, None]), tf.TensorSpec([None])])
-def _columns(candidates: tf.Tensor, center: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns [y, |y|^2] as columns, [d + 1, batch], and the largest |y|, of y = c - center."""
-    y = candidates - center
-    norms = tf.reduce_sum(tf.square(y), axis=1, keepdims=True)
-    return tf.transpose(tf.concat([y, norms], axis=1)), tf.sqrt(tf.reduce_max(norms))
-
-
-@tf.function(
-    input_signature=[
-        tf.TensorSpec([None, None]),
-        tf.TensorSpec([None], tf.float64),
-        tf.TensorSpec([None, None]),
-        tf.TensorSpec([None]),
-        tf.TensorSpec([None, None]),
-        tf.TensorSpec([]),
-    ]
-)
-def _search_chunk(
-    queries: tf.Tensor,
-    best: tf.Tensor,
-    candidates: tf.Tensor,
-    center: tf.Tensor,
-    columns: tf.Tensor,
-    reach: tf.Tensor,
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Does `_search` for some queries: scores [-2x, 1] @ [y, |y|^2] = |x - y|^2 - |x|^2."""
-    x = queries - center
-    norms = tf.reduce_sum(tf.square(x), axis=1)
-    x = tf.concat([-2.0 * x, tf.ones_like(norms)[:, None]], axis=1)
-    minima = tf.map_fn(
-        lambda tile: tf.reduce_min(_scores(x, columns, tile), axis=1),
-        tf.range(-(-tf.shape(columns)[1] // TILE)),
-        parallel_iterations=2,
-        fn_output_signature=tf.float32,
-    )
-    # A float32 score is off by less than this: one rounding for each of its d + 1 products and
-    # sums and for the few operations before and after, of numbers below (|x| + |y|)^2.
-    dim = tf.cast(tf.shape(x)[1], tf.float32)
-    rounding = (dim + 8.0) * 2.0**-24 * tf.square(tf.sqrt(norms) + reach)
-    lowest = tf.reduce_min(minima, axis=0) + rounding
-    limit = tf.minimum(lowest, tf.cast(best, tf.float32) - norms) + rounding
-    pairs, distances = _finalists(x, queries, columns, candidates, minima, limit)
-
-    num_rows, rows = tf.shape(x)[0], pairs[:, 0]
-    best = tf.math.unsorted_segment_min(distances, rows, num_rows)
-    pairs = tf.boolean_mask(pairs, distances == tf.gather(best, rows))
-    indices = tf.math.unsorted_segment_min(pairs[:, 1], pairs[:, 0], num_rows)
-    # A row without finalists has the largest integer here; some index that exists does as well.
-    return best, tf.minimum(indices, tf.shape(candidates, tf.int64)[0] - 1)
-
-
-def _scores(x: tf.Tensor, columns: tf.Tensor, tile: tf.Tensor) -> tf.Tensor:
-    return x @ columns[:, tile * TILE : (tile + 1) * TILE]
-
-
-def _finalists(
-    x: tf.Tensor,
-    queries: tf.Tensor,
-    columns: tf.Tensor,
-    candidates: tf.Tensor,
-    minima: tf.Tensor,
-    limit: tf.Tensor,
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the (query, candidate) pairs that score up to `limit`, and their true distances."""
-    num_tiles = tf.shape(minima)[0]
-    all_pairs = tf.TensorArray(tf.int64, num_tiles, infer_shape=False, element_shape=[None, 2])
-    distances = tf.TensorArray(tf.float64, num_tiles, infer_shape=False, element_shape=[None])
-    for tile in tf.range(num_tiles):
-        tf.autograph.experimental.set_loop_options(parallel_iterations=2)
-        rows = tf.where(minima[tile] <= limit)[:, 0]
-        scores = _scores(tf.gather(x, rows), columns, tile)
-        close = _up_to(tf.gather(limit, rows)[:, None], scores)
-        pairs = tf.stack([tf.gather(rows, close[:, 0]), close[:, 1]], axis=1)
-        pairs += tf.cast([0, tile * TILE], tf.int64)
-        difference = tf.cast(tf.gather(queries, pairs[:, 0]), tf.float64)
-        difference -= tf.cast(tf.gather(candidates, pairs[:, 1]), tf.float64)
-        all_pairs = all_pairs.write(tile, pairs)
-        distances = distances.write(tile, tf.reduce_sum(tf.square(difference), axis=1))
-    return all_pairs.concat(), distances.concat()
-
-
-def _up_to(limit: tf.Tensor, scores: tf.Tensor) -> tf.Tensor:
-    """Returns where scores <= limit, int64 [count, 2]; the lowest of each row if these are many."""
-    close = tf.where(scores <= limit)
-    if tf.shape(close)[0] > FINALISTS * tf.shape(scores)[0]:
-        # Equal candidates, say of a collapsed generator, would make all pairs finalists.
-        negative, order = tf.math.top_k(-scores, FINALISTS)
-        close = tf.where(-negative <= limit)
-        column = tf.cast(tf.gather_nd(order, close), tf.int64)
-        close = tf.stack([close[:, 0], column], axis=1)
-    return close
+def _dtype_for(dtype: tf.DType, distance: Distance) -> tf.DType:
+    """Returns the dtype that loses nothing of the rows, for a distance that takes it."""
+    if isinstance(distance, Cosine):
+        return tf.float64  # Lengths that are rounded to float32 change the order of directions.
+    is_wide = dtype.size > 2 and dtype != tf.float32
+    return tf.float64 if is_wide and isinstance(distance, SquaredEuclidean) else tf.float32
