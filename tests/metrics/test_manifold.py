@@ -42,9 +42,9 @@ def test_equals_brute_force(k, chunk_entries, monkeypatch):
 def test_distances_come_in_chunks(monkeypatch):
     monkeypatch.setattr(manifold, "CHUNK_ENTRIES", 100)
     x, y = blob(33, seed=0), blob(20, seed=1)
-    chunks = list(manifold._squared_distances(x, y))
-    assert max(distances.size for _, distances in chunks) == 100
-    joined = np.concatenate([distances for _, distances in chunks])
+    chunks = [pairs.distances for pairs in manifold._pairs(x, y)]
+    assert max(distances.size for distances in chunks) == 100
+    joined = np.concatenate(chunks)
     np.testing.assert_allclose(joined, np.sum((x[:, None] - y[None]) ** 2, axis=-1), atol=1e-12)
 
 
@@ -93,6 +93,30 @@ def test_outliers_widen_the_manifold_that_recall_is_measured_on():
 def test_points_on_the_rim_count_though_rounding_moves_them():
     x = 1e3 * blob(30, seed=0)
     assert precision_recall(np.repeat(x, 5, axis=0), np.repeat(x, 5, axis=0)) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize("ratio", [1e3, 1e5, 1e7, 1e9])
+@pytest.mark.parametrize("copies", [1, 4])
+def test_clusters_far_smaller_than_their_distances(ratio, copies):
+    sides = [
+        np.concatenate([ratio * blob(1, seed=10 * seed) + blob(25, seed + i) for seed in range(4)])
+        for i in (1, 2)
+    ]
+    real, fake = (np.repeat(side, copies, axis=0) for side in sides)
+    for function, expected in by_brute_force(real, fake, 5).items():
+        assert function(real, fake, 5) == pytest.approx(expected)
+        assert 0.1 < min(expected)
+
+
+def test_small_spreads_far_from_zero():
+    real, fake = 1e6 + 1e-3 * blob(60, seed=0), 1e6 + 1e-3 * blob(60, seed=1)
+    for function, expected in by_brute_force(real, fake, 3).items():
+        assert function(real, fake, 3) == pytest.approx(expected)
+
+
+def test_a_set_of_one_point():
+    assert precision_recall(np.full((30, 3), 0.1), np.full((40, 3), 0.1)) == (1.0, 1.0)
+    assert precision_recall(np.full((30, 3), 0.1), np.full((40, 3), 0.2)) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """How manifolds of real and generated features overlap: precision, recall, density, coverage."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,8 +20,11 @@ from tfgen.metrics.score import (
 CHUNK_ENTRIES = 2**23
 """Distances held at a time, 64 MiB of float64."""
 
+MANY = 100
+"""One in so many pairs; where more are compared by differences, equal ones are so once."""
+
 TIE = 1e-12
-"""Squared distances closer than this, relative to the squared norms, count as equal."""
+"""Squared distances closer than this, relative to themselves, count as equal."""
 
 
 class PrecisionRecallScore(NamedTuple):
@@ -56,9 +60,11 @@ class DensityCoverageScore(NamedTuple):
 def precision_recall(real: Any, fake: Any, k: int = 3) -> tuple[float, float]:
     """Returns how much of each set of features lies on the manifold of the other.
 
-    A set's manifold is the union of closed balls about its members that reach to their k-th
-    nearest neighbour in the set. Precision is the fraction of `fake` on the manifold of `real`,
-    recall the fraction of `real` on that of `fake`. Distances are computed a chunk at a time, so
+    A set's manifold is the union of balls about its members that reach to their k-th nearest
+    neighbour in the set. They are closed, as in the paper: a point on the rim is within. (Where
+    features are equal, code that takes them to be open counts fewer.) Precision is the fraction of
+    `fake` on the manifold of `real`, recall the fraction of `real` on that of `fake`. Comparisons
+    are those of differences in float64. Distances are computed a chunk at a time, so
     that memory grows with the number of examples and not with its square.
 
     Args:
@@ -80,16 +86,17 @@ def precision_recall(real: Any, fake: Any, k: int = 3) -> tuple[float, float]:
     real, fake = _checked(real, fake, k)
     real_radii, fake_radii = _squared_radii(real, k), _squared_radii(fake, k)
     precise, recalled = np.zeros(len(fake), bool), np.zeros(len(real), bool)
-    for rows, distances in _squared_distances(fake, real):
-        precise[rows] = (distances <= real_radii).any(axis=1)
-        recalled |= (distances <= fake_radii[rows, np.newaxis]).any(axis=0)
+    for pairs in _pairs(fake, real):
+        precise[pairs.rows] = pairs.within(real_radii).any(axis=1)
+        recalled |= pairs.within(fake_radii[pairs.rows, np.newaxis]).any(axis=0)
     return float(precise.mean()), float(recalled.mean())
 
 
 def density_coverage(real: Any, fake: Any, k: int = 5) -> tuple[float, float]:
     """Returns how densely, and how widely, generated features lie about the real ones.
 
-    Each real example has a closed ball that reaches to its k-th nearest neighbour among them.
+    Each real example has a ball that reaches to its k-th nearest neighbour among them, and is
+    closed, as those of `precision_recall`; the authors' code takes them to be open.
     Density is the mean number of balls that an example of `fake` lies in, divided by k. Coverage is
     the fraction of balls that any of them lies in. Generated outliers, which widen the manifold
     that recall is measured on, raise neither.
@@ -114,8 +121,8 @@ def density_coverage(real: Any, fake: Any, k: int = 5) -> tuple[float, float]:
     real, fake = _checked(real, fake, k)
     radii = _squared_radii(real, k)
     count, covered = 0, np.zeros(len(real), bool)
-    for _, distances in _squared_distances(fake, real):
-        within = distances <= radii
+    for pairs in _pairs(fake, real):
+        within = pairs.within(radii)
         count += np.count_nonzero(within)
         covered |= within.any(axis=0)
     return float(count / (k * len(fake))), float(covered.mean())
@@ -206,29 +213,93 @@ def _checked(real: Any, fake: Any, k: int) -> tuple[np.ndarray, np.ndarray]:
     if min(len(real), len(fake)) <= k:
         received = f"{len(real)} real and {len(fake)} fake"
         raise ValueError(expected(f"more than k = {k} examples on each side", received))
-    # About a common centre, where squared norms are least and distances lose fewest digits.
-    centre = real.mean(axis=0, dtype=np.float64)
-    return real - centre, fake - centre
+    return real, fake
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Some rows of x with all of y, and their squared distances, right to `errors`.
+
+    Attributes:
+        x, y: float [rows, dimension] and [num_y, dimension].
+        x_kinds, y_kinds: int [rows] and [num_y]; equal for equal vectors of one side.
+        rows: which the x are.
+        distances: squared, float64 [rows, num_y], from products of matrices.
+        errors: by which they may be wrong, float64 [rows, num_y].
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    x_kinds: np.ndarray
+    y_kinds: np.ndarray
+    rows: slice
+    distances: np.ndarray
+    errors: np.ndarray
+
+    def within(self, radii: np.ndarray) -> np.ndarray:
+        """Tells which pairs are as near as squared radii, [num_y] or [rows, 1], ties let in."""
+        within = self.distances <= radii
+        unsure = np.nonzero(np.abs(self.distances - radii) <= self.errors + TIE * radii)
+        radii = np.broadcast_to(radii, within.shape)[unsure]
+        within[unsure] = self.exact(*unsure) <= (1 + TIE) * radii
+        return within
+
+    def exact(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+        """Returns squared distances of the i-th x to the j-th y, by differences in float64."""
+        if len(i) <= self.distances.size // MANY:
+            return _squared_differences(self.x, self.y, i, j)
+        # Many are so near each other that products cannot tell, maybe as they are the same.
+        kinds = self.x_kinds[i] * np.int64(len(self.y)) + self.y_kinds[j]
+        _, first, inverse = np.unique(kinds, return_index=True, return_inverse=True)
+        return _squared_differences(self.x, self.y, i[first], j[first])[inverse]
+
+
+def _squared_differences(x: np.ndarray, y: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    """Returns |x[i] - y[j]|^2, a part of the pairs at a time."""
+    found, size = np.empty(len(i)), max(1, CHUNK_ENTRIES // 8 // y.shape[1])
+    for start in range(0, len(i), size):
+        some = slice(start, start + size)
+        difference = np.subtract(x[i[some]], y[j[some]], dtype=np.float64)
+        found[some] = np.einsum("nd,nd->n", difference, difference)
+    return found
+
+
+def _kinds(x: np.ndarray) -> np.ndarray:
+    """Returns a number for each row, [rows], which equal rows share."""
+    numbers: dict[bytes, int] = {}
+    return np.array([numbers.setdefault(row.tobytes(), len(numbers)) for row in x])
 
 
 def _squared_radii(x: np.ndarray, k: int) -> np.ndarray:
-    """Returns the squared distance of each row to its k-th nearest other row, ties let in."""
+    """Returns the squared distance of each row to its k-th nearest other row."""
     radii = np.empty(len(x))
-    for rows, distances in _squared_distances(x, x):
-        distances[np.arange(len(distances)), np.arange(len(x))[rows]] = np.inf
-        radii[rows] = np.partition(distances, k - 1, axis=1)[:, k - 1]
-    return radii + TIE * (np.sum(x * x, axis=1) + radii)
+    for pairs in _pairs(x, x):
+        near, own = pairs.distances, np.arange(len(pairs.distances))
+        near[own, np.arange(len(x))[pairs.rows]] = np.inf
+        # No more than k are surely nearer than this.
+        most = np.partition(near + pairs.errors, k - 1, axis=1)[:, k - 1]
+        i, j = np.nonzero(near - pairs.errors <= most[:, np.newaxis])
+        exact = np.sort(np.rec.fromarrays([i, pairs.exact(i, j)]))
+        first = np.searchsorted(exact.f0, own)
+        radii[pairs.rows] = exact.f1[first + k - 1]
+    return radii
 
 
-def _squared_distances(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yields slices of the rows of x, with their squared distances [rows, len(y)] to all of y."""
-    y_norms = np.sum(y * y, axis=1)
+def _pairs(x: np.ndarray, y: np.ndarray) -> Iterator[_Pairs]:
+    """Yields the rows of x, some at a time, with all of y."""
+    # About a common centre, where squared norms are least and distances lose fewest digits.
+    centre = y.mean(axis=0, dtype=np.float64)
+    x_kinds, y_kinds, near = _kinds(x), _kinds(y), y - centre
+    norms = np.sum(near * near, axis=1)
+    rounding = 2 * (x.shape[1] + 8) * np.finfo(np.float64).eps
     size = max(1, CHUNK_ENTRIES // len(y))
     for start in range(0, len(x), size):
         rows = slice(start, start + size)
-        part = x[rows]
-        distances = part @ y.T
+        part = x[rows] - centre
+        sums = np.sum(part * part, axis=1)[:, np.newaxis] + norms
+        distances = part @ near.T
         distances *= -2.0
-        distances += np.sum(part * part, axis=1)[:, np.newaxis]
-        distances += y_norms
-        yield rows, np.maximum(distances, 0.0, out=distances)
+        distances += sums
+        sums *= rounding
+        distances = np.maximum(distances, 0.0, out=distances)
+        yield _Pairs(x[rows], y, x_kinds[rows], y_kinds, rows, distances, sums)
