@@ -68,6 +68,40 @@ def test_the_linear_programme_equals_sorting_on_a_line_in_space():
     assert in_space == pytest.approx(on_line, rel=1e-7)
 
 
+def weights(number, seed, smallest=0.0):
+    logs = np.random.default_rng(seed).uniform(smallest, 0, number)
+    return 10**logs / np.sum(10**logs)
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e-8, 1.0, 1e12])
+@pytest.mark.parametrize("smallest", [0.0, -14.0])
+def test_neither_units_nor_small_weights_matter(scale, smallest):
+    direction = scale * np.array([0.6, 0.0, -0.8])
+    numbers = [draws(20, seed=0), draws(25, seed=1)]
+    masses = [weights(len(x), seed, smallest) for seed, x in enumerate(numbers)]
+    expected = scale * wasserstein(*map(Discrete, numbers, masses))
+    found = wasserstein(
+        *(Discrete(np.outer(x, direction), w) for x, w in zip(numbers, masses, strict=True))
+    )
+    assert found == pytest.approx(expected, rel=1e-8)
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
+def test_the_assignment_has_no_unit(scale):
+    x, y = draws(30, 3), 0.5 + draws(30, 3, seed=1)
+    assert wasserstein(scale * x, scale * y) == pytest.approx(scale * wasserstein(x, y), rel=1e-9)
+
+
+@pytest.mark.parametrize("weight", [1e-3, 1e-9, 1e-13])
+def test_a_plan_that_moves_next_to_nothing(weight):
+    places = [[0.0, 0.0], [3.0, 4.0], [1e3, 0.0]]
+    p = Discrete(places, [0.5, 0.25, 0.25])
+    q = Discrete(places, [0.5 - weight, 0.25 + weight, 0.25])
+    moved = q.probabilities[1] - p.probabilities[1]
+    assert wasserstein(p, q) == pytest.approx(5 * moved, rel=1e-3 if weight < 1e-12 else 1e-6)
+    assert wasserstein(p, p) == 0.0
+
+
 def test_wasserstein_of_distributions_of_vectors():
     p, q = gaussians([0.0, 0.0], [0.1, 0.1]), gaussians([3.0, 4.0], [0.1, 0.1])
     assert wasserstein(p, q, num_samples=200) == pytest.approx(5.0, abs=0.05)

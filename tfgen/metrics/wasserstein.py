@@ -13,6 +13,12 @@ MAX_ASSIGNED = 2000
 MAX_TRANSPORTED = 10**5
 """Pairs of points in a linear programme, which takes some seconds."""
 
+MAX_REFINEMENTS = 4
+"""Linear programmes solved for one plan; nearly always one is enough."""
+
+ACCURACY = 1e-9
+"""Of a plan's cost, relative, at which it counts as found."""
+
 NUM_VECTORS = 1000
 """Draws that stand for a distribution over vectors, unless the other side asks for others."""
 
@@ -21,7 +27,8 @@ def wasserstein(p: Any, q: Any, num_samples: int | None = None, seed: int = 0) -
     """Returns the Wasserstein-1 or earth mover's distance, min E||x - y|| over couplings.
 
     It is exact for points: for numbers by sorting; for vectors as an assignment, when both sides
-    have as many points of equal probability, otherwise as a linear programme.
+    have as many points of equal probability, otherwise as a linear programme, to 1e-9 of its value
+    or the precision of float64 masses. The unit of the points does not matter.
 
     Args:
         p, q: as `tfgen.metrics.divergences` says.
@@ -138,19 +145,65 @@ def _are_equal(masses: np.ndarray) -> bool:
 
 
 def _cheapest_plan(distances: np.ndarray, supply: np.ndarray, demand: np.ndarray) -> float:
-    """Returns min <distances, plan> over plans >= 0 with rows' sums `supply`, columns' `demand`."""
+    """Returns min <distances, plan> over plans >= 0 with rows' sums `supply`, columns' `demand`.
+
+    The solver's tolerances are absolute. What its plan and its prices of supply and demand lack is
+    therefore magnified and solved for in turn, until they agree on the cost.
+
+    Reference: Gleixner, Steffy and Wolter, "Iterative Refinement for Linear Programming", 2016,
+        https://doi.org/10.1287/ijoc.2016.0692.
+    """
+    unit = distances.max() or 1.0
+    costs, matrix = distances.ravel() / unit, _sums_of_plan(*distances.shape)
+    # The last sum follows from the others.
+    sums = np.concatenate([supply / supply.sum(), (demand / demand.sum())[:-1]])
+    plan, prices = np.zeros_like(costs), np.zeros_like(sums)
+    plan_scale = price_scale = 1.0
+    for _ in range(MAX_REFINEMENTS):
+        lacking, reduced = sums - matrix @ plan, costs - matrix.T @ prices
+        plan_scale = _magnified(plan_scale, max(np.abs(lacking).max(), -plan.min()))
+        if prices.any():
+            price_scale = _magnified(price_scale, -reduced.min())
+        step, price_step = _solved(
+            price_scale * reduced, matrix, plan_scale * lacking, -plan_scale * plan
+        )
+        plan, prices = plan + step / plan_scale, prices + price_step / price_scale
+        lacking, reduced = sums - matrix @ plan, costs - matrix.T @ prices
+        cost = costs @ np.maximum(plan, 0)
+        most = cost + np.abs(lacking).sum() - np.minimum(plan, 0).sum()
+        least = sums @ prices + min(reduced.min(), 0.0)
+        if most - least <= ACCURACY * most:
+            break
+    return float(unit * cost)
+
+
+def _magnified(scale: float, error: float) -> float:
+    """Returns the scale that makes an error one, but for some digits at a time."""
+    return min(1.0 / error if error > 0 else np.inf, 1e8 * scale)
+
+
+def _sums_of_plan(rows: int, columns: int) -> Any:
+    """Returns the sparse matrix that sums a raveled plan's rows and columns, but for the last."""
     from scipy import sparse
+
+    of_rows = sparse.kron(sparse.eye(rows), np.ones((1, columns)))
+    of_columns = sparse.kron(np.ones((1, rows)), sparse.eye(columns))
+    return sparse.vstack([of_rows, of_columns], format="csr")[:-1]
+
+
+def _solved(
+    costs: np.ndarray, matrix: Any, sums: np.ndarray, lowest: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the x >= `lowest` with matrix x = sums and the least costs, and the sums' prices."""
     from scipy.optimize import linprog
 
-    rows, columns = distances.shape
-    sums_of_rows = sparse.kron(sparse.eye(rows), np.ones((1, columns)))
-    sums_of_columns = sparse.kron(np.ones((1, rows)), sparse.eye(columns))
+    bounds = np.stack([lowest, np.full_like(lowest, np.inf)], axis=1)
+    tolerances = dict.fromkeys(
+        ("primal_feasibility_tolerance", "dual_feasibility_tolerance"), 1e-10
+    )
     solution = linprog(
-        distances.ravel(),
-        A_eq=sparse.vstack([sums_of_rows, sums_of_columns], format="csr"),
-        b_eq=np.concatenate([supply, demand]),
-        method="highs",
+        costs, A_eq=matrix, b_eq=sums, bounds=bounds, method="highs", options=tolerances
     )
     if not solution.success:
         raise RuntimeError(f"The transport programme was not solved: {solution.message}")
-    return float(solution.fun)
+    return solution.x, solution.eqlin.marginals
