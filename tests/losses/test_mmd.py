@@ -79,7 +79,7 @@ def test_points_far_from_zero_lose_no_digits(kernel):
     x = np.round(normal(30, 4) * 16) / 1024  # Exact in float32, after the shift too.
     near, far = kernel(x, x).numpy(), kernel(x + 4096, x + 4096).numpy()
     np.testing.assert_allclose(far, near, rtol=1e-5)
-    np.testing.assert_array_equal(np.diag(far), 1)
+    np.testing.assert_allclose(np.diag(far), 1, rtol=1e-14)
     assert 0.05 < near.mean() < 0.95
 
 
@@ -87,6 +87,18 @@ def test_rounding_makes_no_distance_negative():
     x = 1e6 * normal(30, 50)
     values = RBF((1e-3,))(x, x).numpy()
     assert values.max() <= 1
+
+
+@pytest.mark.parametrize("kernel", [RBF, lambda s: InverseMultiquadratic([c * c for c in s])])
+@pytest.mark.parametrize("width", [1e2, 1e4, 1e5])
+@pytest.mark.parametrize("offset", [0.0, 1e3])
+def test_wide_kernels(kernel, width, offset):
+    """Next to one everywhere, where the distance is little but that of the means."""
+    x, y = offset + normal(50, 3), offset + 1 + normal(60, 3, seed=1)
+    found = squared_mmd(x, y, kernel([width]), unbiased=False)
+    step = x.astype(np.float64).mean(0) - y.astype(np.float64).mean(0)
+    factor = 1.0 if kernel is RBF else 2.0
+    np.testing.assert_allclose(found, factor * step @ step / width**2, rtol=20 / width + 1e-4)
 
 
 def test_a_shift_is_learnt_by_gradient_descent():

@@ -24,7 +24,7 @@ class Kernel(Configurable, ABC):
 
     @abstractmethod
     def of_squared_distances(self, squared: tf.Tensor) -> tf.Tensor:
-        """Returns the kernel's values, elementwise, of ||x - y||^2, float32 of any shape."""
+        """Returns the kernel's values, elementwise, of ||x - y||^2, float of any shape."""
 
     def __call__(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
         """Returns k of every row of `x` with every row of `y`.
@@ -34,7 +34,7 @@ class Kernel(Configurable, ABC):
             y: float [m, d].
 
         Returns:
-            float32 [n, m].
+            float64 [n, m], as values near one differ by little where a kernel is wide.
 
         Raises:
             ValueError: when they are not matrices with rows of one length.
@@ -117,9 +117,9 @@ def squared_mmd(
         y_weights: float [m], likewise.
 
     Returns:
-        A scalar of the kernel's dtype, float32 for those here; the means, which may cancel, are
-        taken in float64. NaN when it is unbiased and the number of rows, not known until the graph
-        runs, turns out to be one.
+        A scalar, float64 when `x` is, otherwise float32. The values of the kernels here and their
+        means, which nearly cancel when a kernel is wide, are float64. NaN when it is unbiased and
+        the number of rows, not known until the graph runs, turns out to be one.
 
     Raises:
         ValueError: when events differ in size, or an unbiased estimate has one row on a side.
@@ -135,7 +135,8 @@ def squared_mmd(
     values = kernel(x, y)
     between = _mean(values, _weights(x, x_weights), _weights(y, y_weights))
     within = [_mean_within(kernel(side, side), side, given, unbiased) for side, given in sides]
-    return tf.cast(tf.add_n(within) - 2 * between, values.dtype)
+    dtype = tf.float64 if x.dtype == tf.float64 else tf.float32
+    return tf.cast(tf.add_n(within) - 2 * between, dtype)
 
 
 def median_bandwidth(x: Any, y: Any, max_rows: int = 1000) -> float:
@@ -203,20 +204,23 @@ def _weights(x: tf.Tensor, given: tf.Tensor | None) -> tf.Tensor:
 
 
 def _squared_distances(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
-    """Returns ||x_i - y_j||^2, float32 [n, m].
+    """Returns ||x_i - y_j||^2, float64 [n, m].
 
-    The squares of float32 numbers fit float64, so that little is lost to cancellation: less than
-    float32 itself leaves of points that are close to each other and far from zero.
+    About the mean of x, where the terms that cancel are small. The squares of float32 numbers fit
+    float64, so that little is lost: less than float32 itself leaves of points that are close to
+    each other and far from zero.
     """
     x, y = tf.cast(x, tf.float64), tf.cast(y, tf.float64)
     check_rank("x", x.shape, 2, "[n, d]")
     check_rank("y", y.shape, 2, "[m, d]")
     if not x.shape[1:].is_compatible_with(y.shape[1:]):
         raise ValueError(expected("rows of one length", f"{x.shape[1]} and {y.shape[1]}"))
+    center = tf.stop_gradient(tf.reduce_mean(x, axis=0))
+    x, y = x - center, y - center
     x_norms = tf.reduce_sum(tf.square(x), axis=1)[:, tf.newaxis]
     y_norms = tf.reduce_sum(tf.square(y), axis=1)
     squared = x_norms + y_norms - 2 * tf.matmul(x, y, transpose_b=True)
-    return tf.cast(tf.maximum(squared, 0), tf.float32)
+    return tf.maximum(squared, 0)
 
 
 def _flattened(name: str, x: tf.Tensor) -> tf.Tensor:
