@@ -96,6 +96,36 @@ def test_a_classifier_that_ends_in_softmax():
     np.testing.assert_allclose(extractor.probabilities(images), model(images), rtol=1e-6)
 
 
+@pytest.mark.parametrize("sides", [(2, 2), (None, None)])
+@pytest.mark.parametrize(
+    "last",
+    [
+        lambda: [keras.layers.Reshape((3,))],
+        lambda: [keras.layers.Activation("linear", dtype="float32")],
+        lambda: [keras.layers.Dropout(0.5)],
+        lambda: [keras.layers.Activation(lambda x: 1.0 * x)],
+    ],
+)
+def test_a_softmax_that_is_not_the_last_layer(last, sides):
+    layers = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3), keras.layers.Softmax()]
+    model = keras.Sequential([keras.Input((*sides, 1)), *layers, *last()])
+    model.layers[1].set_weights([np.array([[40.0, 0.0, -40.0]]), np.array([-20.0, 0.0, 20.0])])
+    images = random_images(30)
+    expected = model(images).numpy()
+    np.testing.assert_allclose(ClassifierFeatures(model).probabilities(images), expected, rtol=1e-6)
+    assert np.abs(expected - 1 / 3).max() > 0.5
+
+
+def test_a_classifier_whose_outputs_are_neither_logits_nor_a_softmax():
+    model = keras.Sequential(
+        [keras.Input((2, 2, 1)), keras.layers.Flatten(), keras.layers.Dense(3, "sigmoid")]
+    )
+    features = ClassifierFeatures(model)
+    assert features(random_images(2)).shape == (2, 4)
+    with pytest.raises(ValueError, match="to return logits or a softmax. Received: numbers in"):
+        features.probabilities(random_images(2))
+
+
 def test_grey_images_for_a_classifier_of_colours():
     model = keras.Sequential(
         [keras.Input((2, 2, 3)), keras.layers.Flatten(), keras.layers.Dense(2)]

@@ -148,6 +148,29 @@ def test_results_follow_updates_and_resets():
         metric.result()
 
 
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_a_matrix_that_is_no_covariance(scale):
+    rotation = np.linalg.qr(features(4, 4, seed=0))[0]
+    for values in ([1, 1, 0.5, -0.1], [1, 0, 0, -1e-4], [-1, -1, -1, -1], [1, 1e-12, 1e-12, -1]):
+        cov = scale * (rotation * values) @ rotation.T
+        with pytest.raises(ValueError, match="`cov_1` to be positive semi-definite.* eigenvalues"):
+            frechet_distance(np.zeros(4), (cov + cov.T) / 2, np.zeros(4), np.eye(4))
+    swap = [[1e-12, 1.0], [1.0, 1e-12]]
+    with pytest.raises(ValueError, match="`cov_2` to be positive"):
+        frechet_distance([0, 0], np.eye(2), [0, 0], swap)
+
+
+def test_eigenvalues_that_rounding_made_negative_are_zero():
+    rotation = np.linalg.qr(features(40, 40, seed=0))[0]
+    values = np.where(np.arange(40) < 20, 1.0, 0.0)
+    exact = (rotation * values) @ rotation.T
+    rounded = exact.astype(np.float32).astype(np.float64)
+    rounded = (rounded + rounded.T) / 2
+    assert np.linalg.eigvalsh(rounded)[0] < -1e-9
+    distance = frechet_distance(np.zeros(40), rounded, np.zeros(40), 4 * np.eye(40))
+    assert distance == pytest.approx(20 * 1 + 20 * 4, rel=1e-4)
+
+
 def test_warns_of_a_singular_covariance():
     with pytest.warns(UserWarning, match="8 examples of 10 features"):
         fid(features(8, 10, seed=0), features(100, 10, seed=1))

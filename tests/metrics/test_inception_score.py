@@ -22,6 +22,17 @@ def test_a_hand_computed_score():
     assert std == 0.0
 
 
+def test_the_smallest_probabilities():
+    certain, tiny = np.tile(np.eye(3), [4, 1]), 5e-324
+    expected = inception_score(certain, splits=1)[0]
+    for place in ((0, 1), (5, 0)):
+        probabilities = np.hstack([certain, np.zeros([12, 1])])
+        probabilities[place[0], 3] = tiny
+        assert inception_score(probabilities, splits=1)[0] == pytest.approx(expected, rel=1e-12)
+    single = np.array([[1.0, 1e-45], [1.0, 0.0]], np.float32)
+    assert inception_score(single, splits=1)[0] == pytest.approx(1.0, rel=1e-6)
+
+
 def test_splits_are_consecutive_parts():
     probabilities = np.random.default_rng(0).dirichlet(np.ones(4), size=11)
     parts = [probabilities[:3], probabilities[3:7], probabilities[7:]]

@@ -1,6 +1,7 @@
 """Feature extractors: what turns images into the vectors that scores compare."""
 
 import abc
+import functools
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -18,6 +19,9 @@ from tfgen.data.image_checks import with_channels
 from tfgen.model.saving import load_model
 
 AXES = "[batch, height, width, channels]"
+
+NUM_NOISE, NOISE_SIDE = 8, 64
+"""Images of noise that tell logits from probabilities, and their sides where any will do."""
 
 
 class FeatureExtractor(abc.ABC):
@@ -70,8 +74,9 @@ class ClassifierFeatures(Configurable, FeatureExtractor):
     """What one layer of a Keras classifier sees, and the classifier's probabilities.
 
     Args:
-        model: a built functional or Sequential classifier of images in [0, 1], whose output is
-            logits or a softmax, such as `train_classifier(...).model`.
+        model: a built functional or Sequential classifier of images in [0, 1], such as
+            `train_classifier(...).model`. Its output is logits or probabilities; which of them is
+            told by whether those of a few images of noise are numbers >= 0 that sum to one.
         layer: name of the layer whose output gives the features, averaged over positions. By
             default the input of the last Dense layer.
         title: what to call it in scores.
@@ -109,10 +114,26 @@ class ClassifierFeatures(Configurable, FeatureExtractor):
 
         Raises:
             TypeError: when images are neither floats nor uint8.
-            ValueError: when they have another shape than the classifier takes.
+            ValueError: when they have another shape than the classifier takes, or its outputs are
+                neither logits nor a softmax but, say, sigmoids.
         """
         outputs = self._outputs(self._fitted(images))
-        return outputs if _ends_in_softmax(self.model) else tf.nn.softmax(outputs)
+        return outputs if self._gives_probabilities else tf.nn.softmax(outputs)
+
+    @functools.cached_property
+    def _gives_probabilities(self) -> bool:
+        """Whether outputs are probabilities rather than logits, whatever layers they come from."""
+        shape = [size or NOISE_SIDE for size in self.model.input_shape[1:]]
+        noise = np.random.default_rng(0).uniform(size=(NUM_NOISE, *shape))
+        outputs = self._outputs(tf.constant(noise, tf.float32)).numpy()
+        if np.min(outputs) < 0 or np.max(outputs) > 1 + 1e-3:
+            return False
+        sums = outputs.sum(axis=1)
+        if np.abs(sums - 1).max() > 1e-3:
+            what = f"{self.model.name} to return logits or a softmax"
+            received = f"numbers in [0, 1] that sum to {sums.min():.3g} to {sums.max():.3g}"
+            raise ValueError(expected(what, received))
+        return True
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes the classifier to a file, whole or not at all.
@@ -287,9 +308,3 @@ def _layer_tensor(model: keras.Model, name: str | None) -> keras.KerasTensor:
 def _average_positions(features: keras.KerasTensor) -> keras.KerasTensor:
     positions = tuple(range(1, len(features.shape) - 1))
     return keras.ops.mean(features, axis=positions) if positions else features
-
-
-def _ends_in_softmax(model: keras.Model) -> bool:
-    last = model.layers[-1]
-    activation = getattr(last, "activation", None)
-    return isinstance(last, keras.layers.Softmax) or activation is keras.activations.softmax

@@ -14,6 +14,12 @@ from tfgen.metrics.score import (
     checked_features,
 )
 
+PSD_ROUNDING = 1e-12
+"""Error of a factor's square, relative to the covariance, above which eigenvalues are looked at."""
+
+MAX_NEGATIVE = 1e-6
+"""Largest negative eigenvalue, relative to the others, that counts as rounding."""
+
 
 def frechet_distance(mean_1: Any, cov_1: Any, mean_2: Any, cov_2: Any) -> float:
     """Returns the squared Fréchet distance between two Gaussians.
@@ -31,7 +37,9 @@ def frechet_distance(mean_1: Any, cov_1: Any, mean_2: Any, cov_2: Any) -> float:
         The distance, a float >= 0, computed in float64.
 
     Raises:
-        ValueError: when shapes do not fit, or a value is not finite, or a matrix not symmetric.
+        ValueError: when shapes do not fit, or a value is not finite, or a matrix is not symmetric
+            or has a negative eigenvalue: one beyond a millionth of the largest. Smaller ones,
+            which float32 covariances have, count as zero.
 
     Reference: Dowson and Landau, "The Fréchet Distance between Multivariate Normal Distributions",
         1982, https://doi.org/10.1016/0047-259X(82)90077-X.
@@ -41,7 +49,8 @@ def frechet_distance(mean_1: Any, cov_1: Any, mean_2: Any, cov_2: Any) -> float:
     if mean_1.shape != mean_2.shape:
         received = f"{mean_1.size} and {mean_2.size}"
         raise ValueError(expected("two Gaussians of the same dimension", received))
-    return _distance(mean_1, _square_factor(cov_1), mean_2, _square_factor(cov_2))
+    factor_1, factor_2 = _checked_factor("cov_1", cov_1), _checked_factor("cov_2", cov_2)
+    return _distance(mean_1, factor_1, mean_2, factor_2)
 
 
 def fid(real_features: Any, fake_features: Any) -> float:
@@ -203,6 +212,18 @@ def _square_factor(covariance: np.ndarray) -> np.ndarray:
     factor = np.empty((len(covariance), rank))
     factor[pivots - 1] = np.tril(triangle)[:, :rank]
     return factor
+
+
+def _checked_factor(name: str, covariance: np.ndarray) -> np.ndarray:
+    """Returns `_square_factor`, or one of what is left without slightly negative eigenvalues."""
+    factor, largest = _square_factor(covariance), np.abs(covariance).max(initial=0.0)
+    if np.abs(factor @ factor.T - covariance).max(initial=0.0) <= PSD_ROUNDING * largest:
+        return factor
+    values, vectors = np.linalg.eigh(covariance)
+    if values[0] < -MAX_NEGATIVE * np.abs(values).max():
+        received = f"one with the eigenvalues {values[0]:.3g} and {values[-1]:.3g}"
+        raise ValueError(expected(f"`{name}` to be positive semi-definite", received))
+    return vectors * np.sqrt(np.maximum(values, 0.0))
 
 
 def _checked_gaussian(

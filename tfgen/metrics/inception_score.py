@@ -96,12 +96,15 @@ class InceptionScore(Configurable, StreamingMetric[FeatureStore]):
 
 
 def _score(probabilities: np.ndarray) -> float:
-    marginal = probabilities.mean(axis=0)
-    # Where p is 0, p log p is 0; where the marginal is 0, so is every p.
-    ratio = np.divide(
-        probabilities, marginal, out=np.ones_like(probabilities), where=probabilities > 0
-    )
-    return float(np.exp(np.sum(probabilities * np.log(ratio), axis=1).mean()))
+    # Sums and logarithms of the smallest probabilities are numbers where means and ratios are not.
+    log_marginal = _log(probabilities.sum(axis=0)) - np.log(len(probabilities))
+    divergences = np.sum(probabilities * (_log(probabilities) - log_marginal), axis=1)
+    return float(np.exp(divergences.mean()))
+
+
+def _log(x: np.ndarray) -> np.ndarray:
+    """Returns log x, and 0 where x is 0, which p log p needs."""
+    return np.log(x, out=np.zeros_like(x), where=x > 0)
 
 
 def _checked_probabilities(probabilities: Any) -> np.ndarray:
