@@ -107,6 +107,89 @@ def test_kernels_behind_identities(tmp_path):
     np.testing.assert_array_equal(*kernels)
 
 
+def node(graph, name):
+    return next(node for node in graph.node if node.name == name)
+
+
+def behind(graph, length):
+    """Puts a chain of identities between the first kernel and its convolution."""
+    name = "conv/conv2d_params"
+    for i in range(length):
+        name = add_node(graph, f"read_{i}", "Identity", [name])
+    node(graph, "conv/Conv2D").input[1] = name
+
+
+def circle(graph):
+    behind(graph, 3)
+    node(graph, "read_0").input[0] = "read_2"
+
+
+def own_input(graph):
+    behind(graph, 1)
+    node(graph, "read_0").input[0] = "read_0"
+
+
+def no_inputs(name, left=0):
+    def damage(graph):
+        behind(graph, 1)
+        del node(graph, name).input[left:]
+
+    return damage
+
+
+def other_kind(name, op):
+    def damage(graph):
+        node(graph, name).op = op
+
+    return damage
+
+
+def constant_of(value):
+    def damage(graph):
+        tensor = tf.make_tensor_proto(value)
+        node(graph, "conv/batchnorm/beta").attr["value"].tensor.CopyFrom(tensor)
+
+    return damage
+
+
+def no_type(graph):
+    node(graph, "conv/conv2d_params").attr["value"].Clear()
+
+
+def test_a_long_chain_of_identities(tmp_path):
+    graph = small_graph(scaled=False)
+    behind(graph, 5000)
+    (tmp_path / "graph.pb").write_bytes(graph.SerializeToString())
+    convert_frozen_graph(tmp_path / "graph.pb", tmp_path / "weights.npz")
+    assert np.load(tmp_path / "weights.npz")["conv/kernel"].shape == (3, 3, 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (circle, "read_[012] to come from .* a circle"),
+        (own_input, "read_0 to come from .* a circle"),
+        (no_inputs("read_0"), "read_0 .*at least 1 input"),
+        (no_inputs("conv/Conv2D"), "conv/Conv2D .*at least 2 inputs"),
+        (no_inputs("conv/Conv2D", 1), "conv/Conv2D .*at least 2 inputs"),
+        (no_inputs("conv/batchnorm"), "conv/batchnorm .*at least 1 input"),
+        (no_inputs("conv/batchnorm", 3), "conv/batchnorm .*at least 4 inputs"),
+        (other_kind("conv/Conv2D", "Frobnicate"), "conv/batchnorm .*Received: Frobnicate"),
+        (other_kind("conv/conv2d_params", "Placeholder"), "conv/conv2d_params to be a constant"),
+        (constant_of(np.zeros(3, np.float32)), "conv/batchnorm to be"),
+        (constant_of("text"), "conv/batchnorm/beta to hold"),
+        (no_type, "conv/conv2d_params to hold"),
+    ],
+)
+def test_graphs_that_are_damaged(damage, message, tmp_path):
+    graph = small_graph(scaled=False)
+    damage(graph)
+    (tmp_path / "graph.pb").write_bytes(graph.SerializeToString())
+    with pytest.raises(ValueError, match=f"Expected .*{message}"):
+        convert_frozen_graph(tmp_path / "graph.pb", tmp_path / "weights.npz")
+    assert not (tmp_path / "weights.npz").exists()
+
+
 def test_files_that_are_no_such_graph(tmp_path):
     pb, npz = tmp_path / "graph.pb", tmp_path / "weights.npz"
     npz.write_bytes(b"older")

@@ -50,7 +50,7 @@ def _folded_weights(pb_path: str | os.PathLike) -> dict[str, np.ndarray]:
         )
     arrays = {}
     for norm in norms:
-        conv = _source(nodes, norm.input[0])
+        conv = _source(nodes, _input(norm, 0))
         if conv.op != "Conv2D":
             raise ValueError(expected(f"{norm.name} to normalise a Conv2D", conv.op))
         layer = conv.name.rpartition("/")[0].replace("/", "_")
@@ -68,11 +68,15 @@ def _fold(
     norm: tf.compat.v1.NodeDef,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns the kernel and bias that do what the convolution and its batch norm do."""
-    mean, variance, beta, gamma = (_constant(nodes, name) for name in norm.input[1:5])
+    mean, variance, beta, gamma = (_constant(nodes, _input(norm, i)) for i in range(1, 5))
     scale = 1.0 / np.sqrt(variance.astype(np.float64) + norm.attr["variance_epsilon"].f)
     if norm.attr["scale_after_normalization"].b:
         scale = scale * gamma
-    kernel = _constant(nodes, conv.input[1])
+    kernel = _constant(nodes, _input(conv, 1))
+    if kernel.ndim != 4 or any(x.shape != kernel.shape[3:] for x in (mean, variance, beta, gamma)):
+        shapes = [x.shape for x in (kernel, mean, variance, beta, gamma)]
+        what = f"the constants of {norm.name} to be of its convolution's [..., out] and [out]"
+        raise ValueError(expected(what, shapes))
     return kernel * scale, beta - mean * scale
 
 
@@ -90,13 +94,27 @@ def _constant(nodes: Mapping[str, tf.compat.v1.NodeDef], name: str) -> np.ndarra
     node = _source(nodes, name)
     if node.op != "Const":
         raise ValueError(expected(f"{node.name} to be a constant of a frozen graph", node.op))
-    return tf.make_ndarray(node.attr["value"].tensor)
+    try:
+        return tf.make_ndarray(node.attr["value"].tensor).astype(np.float32)
+    except (TypeError, ValueError, MemoryError) as error:
+        raise ValueError(expected(f"{node.name} to hold a tensor of numbers", error)) from error
 
 
 def _source(nodes: Mapping[str, tf.compat.v1.NodeDef], name: str) -> tf.compat.v1.NodeDef:
     """Returns the node of an input such as "conv/conv2d_params:0", looking through identities."""
-    name = name.removeprefix("^").partition(":")[0]
-    if name not in nodes:
-        raise ValueError(expected(f"a graph with the node {name}", "one without it"))
-    node = nodes[name]
-    return _source(nodes, node.input[0]) if node.op in ("Identity", "CheckNumerics") else node
+    for _ in range(len(nodes) + 1):
+        name = name.removeprefix("^").partition(":")[0]
+        if name not in nodes:
+            raise ValueError(expected(f"a graph with the node {name}", "one without it"))
+        node = nodes[name]
+        if node.op not in ("Identity", "CheckNumerics"):
+            return node
+        name = _input(node, 0)
+    raise ValueError(expected(f"{name} to come from a node that computes", "a circle of nodes"))
+
+
+def _input(node: tf.compat.v1.NodeDef, index: int) -> str:
+    if index >= len(node.input):
+        what = f"{node.name} ({node.op}) to have at least {index + 1} inputs"
+        raise ValueError(expected(what, len(node.input)))
+    return node.input[index]
