@@ -51,6 +51,28 @@ def test_gaussian_that_was_not_fitted_is_standard():
     np.testing.assert_array_equal(Gaussian(3).sample_rows(seeds), random.normal(seeds, (3,)))
 
 
+@pytest.mark.parametrize("unit", [1e-6, 1e-3, 1e3, 1e6])
+def test_a_mixture_has_no_unit(unit):
+    one, other = (
+        GaussianMixture(2, num_components=2, jitter=1e-4).fit(u * BLOBS) for u in (1, unit)
+    )
+    np.testing.assert_allclose(other.logits, one.logits, rtol=1e-5)
+    np.testing.assert_allclose(other.means, unit * one.means.numpy(), rtol=1e-4)
+    np.testing.assert_allclose(other.scales, unit * one.scales.numpy(), rtol=1e-4, atol=1e-7 * unit)
+
+
+def test_a_mixture_of_points_far_from_zero():
+    near, far = (GaussianMixture(2, num_components=2).fit(BLOBS + shift) for shift in (0, 1e5))
+    np.testing.assert_allclose(far.means, near.means.numpy() + 1e5, rtol=1e-6)
+    np.testing.assert_allclose(far.scales, near.scales, rtol=1e-3, atol=1e-4)
+
+
+def test_a_mixture_of_one_point():
+    mixture = GaussianMixture(2, num_components=1).fit(np.ones([5, 2]))
+    samples = mixture.sample_rows(random.row_seeds(5, seed=0))
+    np.testing.assert_allclose(samples, np.ones([5, 2]), rtol=1e-6)
+
+
 @pytest.mark.parametrize("x", [np.ones([5, 2]), np.arange(10.0)[:, None] * [1, -2]])
 def test_gaussian_on_a_point_or_a_line(x):
     """A covariance without an inverse is no error."""

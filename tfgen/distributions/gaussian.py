@@ -76,7 +76,8 @@ class GaussianMixture(FittedDensity):
     Args:
         dim: of the vectors, > 0.
         num_components: > 0.
-        jitter: added to the diagonals of the covariances, >= 0.
+        jitter: added to the diagonals of the fitted covariances, relative to the mean variance of
+            the data, >= 0.
         seed: of the k-means that EM begins with.
 
     Raises:
@@ -125,12 +126,14 @@ class GaussianMixture(FittedDensity):
         x = self._checked(x)
         if len(x) < self.num_components:
             raise ValueError(expected(f"at least {self.num_components} vectors", len(x)))
+        # In units of its spread and about its mean, where EM's own thresholds suit any data.
+        mean, unit = x.mean(axis=0), np.sqrt(_mean_variance(np.diag(x.var(axis=0))))
         fitted = mixture.GaussianMixture(
             self.num_components, reg_covar=self.jitter, random_state=self.seed
-        ).fit(x)
+        ).fit((x - mean) / unit)
         self.logits.assign(np.log(fitted.weights_))
-        self.means.assign(fitted.means_)
-        self.scales.assign(np.stack([np.linalg.cholesky(c) for c in fitted.covariances_]))
+        self.means.assign(mean + unit * fitted.means_)
+        self.scales.assign(unit * np.stack([np.linalg.cholesky(c) for c in fitted.covariances_]))
         return self
 
     def sample_rows(self, row_seeds: tf.Tensor) -> tf.Tensor:
@@ -154,5 +157,10 @@ class GaussianMixture(FittedDensity):
 
 def _cholesky(covariance: np.ndarray, jitter: float) -> np.ndarray:
     """Returns a lower triangular root of a covariance that may be singular."""
-    mean_variance = max(np.trace(covariance) / len(covariance), np.finfo(np.float32).tiny)
-    return np.linalg.cholesky(covariance + jitter * mean_variance * np.eye(len(covariance)))
+    jitter = jitter * _mean_variance(covariance)
+    return np.linalg.cholesky(covariance + jitter * np.eye(len(covariance)))
+
+
+def _mean_variance(covariance: np.ndarray) -> float:
+    """Returns the mean entry of the diagonal, above zero."""
+    return max(np.trace(covariance) / len(covariance), np.finfo(np.float32).tiny)
