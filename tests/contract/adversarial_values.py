@@ -206,6 +206,12 @@ PENALTIES = (
     PenaltyCase(
         "r1", lambda: losses.R1(4.0), [(FIVE, 50), (FIVE_OF_PATCHES, 50), (HALF, 0.5), (ZERO, 0)]
     ),
+    # The slope of the sum of two patches is 10.
+    PenaltyCase(
+        "r1_summed",
+        lambda: losses.R1(4.0, summed=True),
+        [(FIVE, 50), (FIVE_OF_PATCHES, 200), (ZERO, 0)],
+    ),
     PenaltyCase("r2", lambda: losses.R2(6.0), [(FIVE, 75), (ONE, 3), (ZERO, 0)]),
     PenaltyCase(
         "dragan",

@@ -70,7 +70,8 @@ FUNCTIONS = {
     "tfgen.losses.pyramid.gaussian_blur": "an operation on images; tested in tests/losses",
     "tfgen.losses.pyramid.laplacian_pyramid": "an operation on images; tested in tests/losses",
     "tfgen.losses.reconstruction.mean_absolute_error": "AbsoluteError is it as a value",
-    "tfgen.losses.reconstruction.squared_error": "SquaredError is it as a value",
+    "tfgen.losses.reconstruction.mean_squared_error": "SquaredError is it as a value",
+    "tfgen.losses.reconstruction.summed_squared_error": "a number of features times the mean",
 }
 IGNORED = BASES | MACHINERY | FUNCTIONS
 

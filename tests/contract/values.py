@@ -72,8 +72,8 @@ LOSSES = (
     LossCase(
         "squared_error",
         losses.SquaredError,
-        # (1 - 4)^2 + (2 - 0)^2, and the sum over the event, not its mean.
-        [(_row(1, 2), _row(4, 0), [13.0]), (_flat(0, (2, 2, 1)), _flat(0.5, (2, 2, 1)), [1.0])],
+        # ((1 - 4)^2 + (2 - 0)^2) / 2, and the mean over the event, not its sum.
+        [(_row(1, 2), _row(4, 0), [6.5]), (_flat(0, (2, 2, 1)), _flat(0.5, (2, 2, 1)), [0.25])],
     ),
     LossCase(
         "absolute_error",
@@ -84,8 +84,8 @@ LOSSES = (
     LossCase(
         "weighted_sum",
         lambda: losses.WeightedSum((losses.SquaredError(), losses.AbsoluteError()), (0.5, 2.0)),
-        # 0.5 * 13 + 2 * 2.5, and 0.5 * 1 + 2 * 0.5.
-        [(_row(1, 2), _row(4, 0), [11.5]), (_flat(0, (2, 2, 1)), _flat(0.5, (2, 2, 1)), [1.5])],
+        # 0.5 * 6.5 + 2 * 2.5, and 0.5 * 0.25 + 2 * 0.5.
+        [(_row(1, 2), _row(4, 0), [8.25]), (_flat(0, (2, 2, 1)), _flat(0.5, (2, 2, 1)), [1.125])],
     ),
     LossCase(
         "laplacian_pyramid",

@@ -104,6 +104,25 @@ def test_the_slope_is_that_of_the_mean_of_patches():
     np.testing.assert_allclose(squared_slopes(lambda x: x, x), expected**2, rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("penalty", "by_slope"),
+    [
+        (losses.R1, lambda s: 5 * s**2),
+        (losses.R2, lambda s: 5 * s**2),
+        (losses.GradientPenalty, lambda s: 10 * (s - 1) ** 2),
+        (losses.DRAGAN, lambda s: 10 * (s - 1) ** 2),
+    ],
+)
+@pytest.mark.parametrize("num_patches", [1, 16])
+def test_the_slope_is_that_of_the_sum_of_patches_if_asked(penalty, by_slope, num_patches):
+    x, kernel = normal(3, 5), normal(5, num_patches, seed=1)
+    critic = lambda x: tf.reshape(x @ kernel, [-1, 1, num_patches, 1])  # noqa: E731
+    for summed, logit in ((False, kernel.mean(axis=1)), (True, kernel.sum(axis=1))):
+        found = apply(penalty(summed=summed), critic, x, x)
+        expected = by_slope(np.linalg.norm(logit.astype(np.float64)))
+        np.testing.assert_allclose(found, np.full(3, expected), rtol=1e-5)
+
+
 def test_a_critic_that_does_not_look():
     flat = squared_slopes(lambda x: tf.zeros([3, 1]), tf.ones([3, 2]))
     np.testing.assert_array_equal(flat, np.zeros(3))

@@ -11,7 +11,8 @@ from tfgen.losses import (
     SquaredError,
     WeightedSum,
     mean_absolute_error,
-    squared_error,
+    mean_squared_error,
+    summed_squared_error,
 )
 
 
@@ -25,8 +26,10 @@ def test_sums_and_means_over_the_event(shape):
     x, y = pair(*shape)
     axes = tuple(range(1, len(shape)))
     x_tf, y_tf = tf.constant(x), tf.constant(y)
-    np.testing.assert_allclose(squared_error(x_tf, y_tf), ((x - y) ** 2).sum(axes), rtol=1e-5)
-    np.testing.assert_allclose(SquaredError()(x_tf, y_tf), ((x - y) ** 2).sum(axes), rtol=1e-5)
+    squares = (x - y) ** 2
+    np.testing.assert_allclose(summed_squared_error(x_tf, y_tf), squares.sum(axes), rtol=1e-5)
+    np.testing.assert_allclose(mean_squared_error(x_tf, y_tf), squares.mean(axes), rtol=1e-5)
+    np.testing.assert_allclose(SquaredError()(x_tf, y_tf), squares.mean(axes), rtol=1e-5)
     expected = np.abs(x - y).mean(axes)
     np.testing.assert_allclose(mean_absolute_error(x_tf, y_tf), expected, rtol=1e-5)
     np.testing.assert_allclose(AbsoluteError()(x_tf, y_tf), expected, rtol=1e-5)
@@ -35,7 +38,7 @@ def test_sums_and_means_over_the_event(shape):
 def test_weighted_sum():
     x, y = pair(3, 4)
     loss = WeightedSum((SquaredError(), AbsoluteError()), (0.25, 3.0))
-    expected = 0.25 * ((x - y) ** 2).sum(1) + 3 * np.abs(x - y).mean(1)
+    expected = 0.25 * ((x - y) ** 2).mean(1) + 3 * np.abs(x - y).mean(1)
     np.testing.assert_allclose(loss(tf.constant(x), tf.constant(y)), expected, rtol=1e-5)
 
 

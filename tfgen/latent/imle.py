@@ -14,7 +14,7 @@ from tfgen.core.config import build_once, register
 from tfgen.data.examples import Batch, Examples
 from tfgen.latent.neighbours import Distance, RunningNearest, SquaredEuclidean
 from tfgen.latent.spaces import Euclidean
-from tfgen.losses.reconstruction import squared_error
+from tfgen.losses.reconstruction import summed_squared_error
 from tfgen.model.model import GenerativeModel
 from tfgen.model.rows import Conditions
 from tfgen.training.update import Terms
@@ -146,7 +146,7 @@ class IMLE(GenerativeModel):
         x, samples = (
             self.distance.prepare(tf.reshape(vectors, [-1, size])) for vectors in (x, samples)
         )
-        return self.distance.scale * squared_error(x, samples)
+        return self.distance.scale * summed_squared_error(x, samples)
 
     def decode_rows(self, z: tf.Tensor, condition: Conditions | None = None) -> tf.Tensor:
         """Returns the examples [batch, *event] of noise [batch, noise_dim]."""

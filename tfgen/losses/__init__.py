@@ -28,6 +28,7 @@ from tfgen.losses.mmd import (
     median_bandwidth,
     squared_mmd,
 )
+from tfgen.losses.orthogonal import Orthogonal
 from tfgen.losses.penalties import (
     DRAGAN,
     R1,
@@ -35,7 +36,6 @@ from tfgen.losses.penalties import (
     Consistency,
     GradientPenalty,
     Lazy,
-    Orthogonal,
     Penalty,
 )
 from tfgen.losses.perceptual import Perceptual, vgg16_features
@@ -45,7 +45,8 @@ from tfgen.losses.reconstruction import (
     SquaredError,
     WeightedSum,
     mean_absolute_error,
-    squared_error,
+    mean_squared_error,
+    summed_squared_error,
 )
 from tfgen.losses.weight_clip import WeightClip
 
@@ -87,8 +88,9 @@ __all__ = [
     "gaussian_blur",
     "laplacian_pyramid",
     "mean_absolute_error",
+    "mean_squared_error",
     "median_bandwidth",
-    "squared_error",
     "squared_mmd",
+    "summed_squared_error",
     "vgg16_features",
 ]

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from tfgen.core.checks import expected
-from tfgen.losses.adversarial import mean_logits
+from tfgen.losses.adversarial import as_logits, mean_logits
 from tfgen.training.keras_compat import flatten_layers
 
 _EPSILON = 1e-12
@@ -70,31 +70,33 @@ class Critic:
         return x if self.labels is None else (x, self.labels)
 
 
-def squared_slopes(critic: Callable[[Any], tf.Tensor], x: Any) -> tf.Tensor:
+def squared_slopes(critic: Callable[[Any], tf.Tensor], x: Any, summed: bool = False) -> tf.Tensor:
     """Returns ||grad D(x)||^2 over all parts of each example together, float32 [batch].
 
-    The slope of an example's logits is that of their mean, which is what losses use of patches.
+    The slope of an example with several logits is that of their mean, or of their sum.
     Squares and sums are float32 whatever the network computes in.
 
     Args:
         critic: examples -> logits, which may depend on the other examples of a batch only as far as
             batch normalisation does.
         x: float [batch, ...] or a nest of such tensors.
+        summed: whether logits are summed rather than averaged.
     """
     x = constant(x)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(x)
         # A sum over the batch: its gradient holds those of all examples.
-        total = tf.reduce_sum(mean_logits(critic(x)))
+        logits = critic(x)
+        total = tf.reduce_sum(as_logits("logits", logits) if summed else mean_logits(logits))
     slopes = keras.tree.flatten(
         tape.gradient(total, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
     )
     return tf.add_n([sum_of_squares(slope) for slope in slopes])
 
 
-def slopes(critic: Callable[[Any], tf.Tensor], x: Any) -> tf.Tensor:
+def slopes(critic: Callable[[Any], tf.Tensor], x: Any, summed: bool = False) -> tf.Tensor:
     """Returns ||grad D(x)|| as `squared_slopes` does, with a gradient of 0 at slope 0."""
-    return tf.sqrt(squared_slopes(critic, x) + _EPSILON)
+    return tf.sqrt(squared_slopes(critic, x, summed) + _EPSILON)
 
 
 def constant(x: Any) -> Any:

@@ -10,6 +10,12 @@ discriminator's loss:
     step: int64 scalar, the number of steps done.
 
 Examples are constants: a penalty trains the critic alone.
+
+An example may have several logits, D(x) then being those of its patches. Penalties on slopes take
+the slope of their mean, which is what losses use, so that a weight means the same for any number of
+patches. With `summed=True` they take that of their sum, as the authors' code of these penalties
+does where it sums outputs before it differentiates: for n patches the slope is n times as large.
+For a single logit both are the same.
 """
 
 from abc import ABC, abstractmethod
@@ -48,7 +54,8 @@ class Penalty(Configurable, ABC):
         """Returns the penalty of each example, float32 [batch]."""
 
 
-def _batch_size(x: Any) -> tf.Tensor:
+def batch_size(x: Any) -> tf.Tensor:
+    """Returns how many examples a nest of tensors has, an int32 scalar."""
     return tf.shape(keras.tree.flatten(x)[0])[0]
 
 
@@ -63,6 +70,7 @@ class GradientPenalty(Penalty):
         weight: lambda, > 0.
         target: the slope that is asked for, >= 0.
         one_sided: whether only slopes above the target cost.
+        summed: as the module says.
 
     Raises:
         ValueError: when `weight` is not > 0, or `target` < 0.
@@ -79,6 +87,7 @@ class GradientPenalty(Penalty):
     weight: float = 10.0
     target: float = 1.0
     one_sided: bool = False
+    summed: bool = False
 
     def __post_init__(self) -> None:
         check_positive("weight", self.weight)
@@ -89,20 +98,22 @@ class GradientPenalty(Penalty):
     ) -> tf.Tensor:
         """Returns the penalty of each pair, float32 [batch]."""
         check_same_shapes(real, fake)
-        share = tf.random.stateless_uniform([_batch_size(real)], seed, alg="philox")
+        share = tf.random.stateless_uniform([batch_size(real)], seed, alg="philox")
 
         def between(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
             a, b = tf.cast(a, tf.float32), tf.cast(b, tf.float32)
             shares = tf.reshape(share, [-1] + [1] * (len(a.shape) - 1))
             return b + shares * (a - b)
 
-        excess = slopes(critic, keras.tree.map_structure(between, real, fake)) - self.target
+        points = keras.tree.map_structure(between, real, fake)
+        excess = slopes(critic, points, self.summed) - self.target
         return self.weight * tf.square(tf.nn.relu(excess) if self.one_sided else excess)
 
 
 @dataclass(frozen=True)
 class _ZeroCentered(Penalty):
     weight: float = 10.0
+    summed: bool = False
 
     def __post_init__(self) -> None:
         check_positive("weight", self.weight)
@@ -115,7 +126,7 @@ class _ZeroCentered(Penalty):
         self, critic: Critic, real: Any, fake: Any, seed: tf.Tensor, step: tf.Tensor
     ) -> tf.Tensor:
         """Returns the penalty of each example, float32 [batch]."""
-        return self.weight / 2 * squared_slopes(critic, self._points(real, fake))
+        return self.weight / 2 * squared_slopes(critic, self._points(real, fake), self.summed)
 
 
 @register
@@ -125,6 +136,7 @@ class R1(_ZeroCentered):
 
     Args:
         weight: gamma, > 0.
+        summed: as the module says.
 
     Raises:
         ValueError: when `weight` is not > 0.
@@ -146,6 +158,7 @@ class R2(_ZeroCentered):
 
     Args:
         weight: gamma, > 0.
+        summed: as the module says.
 
     Raises:
         ValueError: when `weight` is not > 0.
@@ -171,6 +184,7 @@ class DRAGAN(Penalty):
     Args:
         weight: lambda, > 0.
         scale: of the noise, > 0.
+        summed: as the module says.
 
     Raises:
         ValueError: when a number is not > 0.
@@ -183,6 +197,7 @@ class DRAGAN(Penalty):
 
     weight: float = 10.0
     scale: float = 0.5
+    summed: bool = False
 
     def __post_init__(self) -> None:
         check_positive("weight", self.weight)
@@ -196,7 +211,7 @@ class DRAGAN(Penalty):
         seeds = tf.random.split(seed, num=len(parts), alg="philox")
         noisy = [self._noisy(part, seeds[i]) for i, part in enumerate(parts)]
         x = keras.tree.pack_sequence_as(real, noisy)
-        return self.weight * tf.square(slopes(critic, x) - 1)
+        return self.weight * tf.square(slopes(critic, x, self.summed) - 1)
 
     def _noisy(self, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         x = tf.cast(x, tf.float32)
@@ -261,47 +276,6 @@ class Consistency(Penalty):
 
 @register
 @dataclass(frozen=True)
-class Orthogonal(Penalty):
-    """weight * sum over kernels of ||W'W o (1 - I)||_F^2, the same for each example.
-
-    The columns of W are a layer's filters: kernels are reshaped to [inputs, outputs]. Filters are
-    asked to be orthogonal, and their lengths are left alone.
-
-    Args:
-        weight: beta, > 0.
-
-    Raises:
-        ValueError: when `weight` is not > 0.
-
-    Reference: Brock, Donahue and Simonyan, "Large Scale GAN Training for High Fidelity Natural
-        Image Synthesis", 2019, https://arxiv.org/abs/1809.11096, equation 3; it relaxes Brock et
-        al., "Neural Photo Editing", 2017, https://arxiv.org/abs/1609.07093.
-    """
-
-    log_name = "orthogonal"
-
-    weight: float = 1e-4
-
-    def __post_init__(self) -> None:
-        check_positive("weight", self.weight)
-
-    def __call__(
-        self, critic: Critic, real: Any, fake: Any, seed: tf.Tensor, step: tf.Tensor
-    ) -> tf.Tensor:
-        """Returns the penalty once for each example, float32 [batch]."""
-        total = tf.add_n([tf.zeros([]), *map(_overlap, critic.kernels)])
-        return tf.fill([_batch_size(real)], self.weight * total)
-
-
-def _overlap(kernel: keras.Variable) -> tf.Tensor:
-    """Returns the sum of the squared inner products of different filters."""
-    filters = tf.reshape(tf.cast(kernel.value, tf.float32), [-1, kernel.shape[-1]])
-    products = tf.matmul(filters, filters, transpose_a=True)
-    return tf.reduce_sum(tf.square(tf.linalg.set_diag(products, tf.zeros(kernel.shape[-1]))))
-
-
-@register
-@dataclass(frozen=True)
 class Lazy(Penalty):
     """Another penalty on every k-th step only, times k; the steps between do not compute it.
 
@@ -341,7 +315,7 @@ class Lazy(Penalty):
         """Returns `every` times the penalty or zero, float32 [batch]."""
         due = tf.equal(tf.math.floormod(tf.cast(step, tf.int64), self.every), 0)
         compute = lambda: self.every * self.penalty(critic, real, fake, seed, step)  # noqa: E731
-        zeros = tf.zeros([_batch_size(real)])
+        zeros = tf.zeros([batch_size(real)])
         if critic.is_synchronized:
             # TensorFlow cannot wait for other replicas within a branch: pay on all steps.
             return tf.where(due, compute(), zeros)

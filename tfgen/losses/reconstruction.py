@@ -1,6 +1,7 @@
 """Distances between examples and their reconstructions: [batch, *event] twice -> [batch].
 
-A reconstruction loss is any callable `loss(x, reconstruction) -> [batch]`, symmetric or not.
+They are means over the event, unless the name says that they are sums. A reconstruction loss
+is any callable `loss(x, reconstruction) -> [batch]`, symmetric or not.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +23,7 @@ def check_same_shape(x: tf.Tensor, reconstruction: tf.Tensor) -> None:
         )
 
 
-def squared_error(x: tf.Tensor, reconstruction: tf.Tensor) -> tf.Tensor:
+def summed_squared_error(x: tf.Tensor, reconstruction: tf.Tensor) -> tf.Tensor:
     """Returns ||x - reconstruction||^2, summed over the event.
 
     Args:
@@ -37,6 +38,23 @@ def squared_error(x: tf.Tensor, reconstruction: tf.Tensor) -> tf.Tensor:
     """
     check_same_shape(x, reconstruction)
     return tf.reduce_sum(tf.math.squared_difference(x, reconstruction), axis=_event_axes(x))
+
+
+def mean_squared_error(x: tf.Tensor, reconstruction: tf.Tensor) -> tf.Tensor:
+    """Returns (x - reconstruction)^2, averaged over the event.
+
+    Args:
+        x: examples, float [batch, *event].
+        reconstruction: of the same shape and dtype.
+
+    Returns:
+        [batch], >= 0.
+
+    Raises:
+        ValueError: when the shapes differ.
+    """
+    check_same_shape(x, reconstruction)
+    return tf.reduce_mean(tf.math.squared_difference(x, reconstruction), axis=_event_axes(x))
 
 
 def mean_absolute_error(x: tf.Tensor, reconstruction: tf.Tensor) -> tf.Tensor:
@@ -63,11 +81,11 @@ def _event_axes(x: tf.Tensor) -> list[int]:
 @register
 @dataclass(frozen=True)
 class SquaredError(Configurable):
-    """`squared_error` as a value."""
+    """`mean_squared_error` as a value."""
 
     def __call__(self, x: tf.Tensor, reconstruction: tf.Tensor) -> tf.Tensor:
         """Returns the loss of each example, [batch]."""
-        return squared_error(x, reconstruction)
+        return mean_squared_error(x, reconstruction)
 
 
 @register
