@@ -27,6 +27,7 @@ setup(
         "absl-py>=2.1",
         "importlib-resources>=6.0",  # TFDS 4.9 needs it to download.
         "numpy>=1.26",
+        "pillow>=11.1",
         "scikit-learn>=1.4",
         "scipy>=1.11",
         "matplotlib>=3.7",
