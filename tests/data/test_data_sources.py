@@ -47,16 +47,18 @@ def test_digits_splits_are_disjoint_complete_and_fixed():
 
 
 def test_array_splits(images):
-    train, test = load(images, batch_size=2), load(images, "test", batch_size=2)
+    train, test = load(images, "train", batch_size=2), load(images, "test", batch_size=2)
     assert (len(train), len(test)) == (16, 4)
     assert sorted([*numbers(train), *numbers(test)]) == list(range(20))
-    np.testing.assert_array_equal(load(images, "all", batch_size=2).x, images)
+    everything = load(images, batch_size=2)
+    np.testing.assert_array_equal(everything.x, images)
+    assert everything.split == "all" and train.split == "train"
     assert train.labels is None and train.name == "array"
 
 
 def test_num_examples_takes_the_first_of_the_split(images):
-    some = load(images, batch_size=2, num_examples=5)
-    np.testing.assert_array_equal(numbers(some), numbers(load(images, batch_size=2))[:5])
+    some = load(images, "train", batch_size=2, num_examples=5)
+    np.testing.assert_array_equal(numbers(some), numbers(load(images, "train", batch_size=2))[:5])
     everything = load(images, "all", batch_size=2, num_examples=5)
     np.testing.assert_array_equal(numbers(everything), range(5))
 
@@ -72,7 +74,7 @@ def test_npz(tmp_path, images, key, label_key):
     labels = {label_key: np.arange(20) % 3} if label_key else {}
     np.savez(tmp_path / "data.npz", **{key: images}, **labels)
     examples = load(tmp_path / "data.npz", batch_size=4)
-    assert len(examples) == 16 and examples.name == str(tmp_path / "data.npz")
+    assert len(examples) == 20 and examples.name == str(tmp_path / "data.npz")
     if label_key:
         np.testing.assert_array_equal(examples.labels, numbers(examples) % 3)
         assert examples.num_classes == 3
@@ -121,12 +123,16 @@ BAD_ARGUMENTS = {
     "split type": (dict(split=0), TypeError, "`split` to be a string. Received: 0"),
     "batch": (dict(batch_size=-1), ValueError, "`batch_size` >= 1. Received: -1"),
     "large batch": (
-        dict(batch_size=17),
+        dict(batch_size=21),
         ValueError,
-        "at least 17 examples, one batch. Received: 16",
+        "at least 21 examples, one batch. Received: 20",
     ),
     "zero": (dict(num_examples=0), ValueError, "`num_examples` >= 1. Received: 0"),
-    "many": (dict(num_examples=17), ValueError, "`num_examples` <= 16, the size of split 'train'"),
+    "many": (
+        dict(split="train", num_examples=17),
+        ValueError,
+        "`num_examples` <= 16, the size of split 'train'",
+    ),
     "few": (dict(num_examples=1), ValueError, "at least 2 examples, one batch. Received: 1"),
     "seed": (dict(seed=0.5), TypeError, "`seed` to be an integer. Received: 0.5"),
     "channels": (dict(channels="rgb"), ValueError, "`channels` to be one of"),

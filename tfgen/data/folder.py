@@ -1,156 +1,176 @@
-"""Images from a folder, decoded once, with the names of sub-folders as labels."""
+"""Images of a folder, with the names of its sub-folders as splits and as labels."""
 
-import functools
 import os
 import pathlib
+import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 from tfgen.core.checks import expected
-from tfgen.data.image_checks import check_channels
-from tfgen.data.sources import Request, Source
-from tfgen.data.transforms import ImageSize, fit_images
+from tfgen.data.decoding import UnreadableImage
+from tfgen.data.image_files import Skipped, look_at, read_into_memory
+from tfgen.data.sources import Request, Source, UnknownSplit, permuted
 
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
-CHUNK = 1000  # Files decoded between two looks at the result.
-PROGRESS_FROM = 10_000
-JPEG_SIGNATURE = b"\xff\xd8\xff"
-MAX_NAMED = 20
+SUFFIXES = (".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+OTHER_SUFFIXES = frozenset(
+    ".apng .arw .avif .cr2 .cr3 .dcm .dng .eps .exr .hdr .heic .heif .ico .j2k .jp2 .jxl .nef .orf "
+    ".pbm .pcx .pgm .pnm .ppm .psd .raf .raw .rw2 .svg .tga .xcf".split()
+)
+SPLIT_NAMES = {"training": "train", "testing": "test", "val": "validation", "valid": "validation"}
+SPLIT_NAMES |= {name: name for name in ("train", "test", "validation")}
 
+SLICE = re.compile(r"(\w+)(?:\[(\d+%?)?:(\d+%?)?\])?")
 
-class _Unreadable(Exception):
-    """A file that could not be read or decoded."""
+Name = tuple[str, ...]  # The parts of a path below the folder.
 
 
 def read_folder(folder: pathlib.Path, request: Request) -> Source:
     """Reads the images in a folder and below it, in the order of their relative paths.
 
-    Sub-folders of `folder` are classes, in sorted order, if every image is inside one.
+    Sub-folders called train, test and validation are splits, if there are no others and
+    `request.split_folders`. The sub-folders of `folder`, or those of its splits, are classes, in
+    sorted order, if every image is inside one.
     """
-    paths = _image_paths(folder)
-    rows = request.rows(len(paths))
-    images, kept = _decode_files([paths[row] for row in rows], request)
-    if not len(kept):
-        what = f"a readable image in {folder}"
-        raise ValueError(expected(what, f"{len(rows)} unreadable files"))
-    labels, class_names = _labels(folder, paths)
+    skipped = Skipped(request.skip_unreadable)
+    names = _image_names(folder, skipped)
+    owners = _owners(folder, names) if request.split_folders else [None] * len(names)
+    split, rows = _rows(owners, request)
+    files, kept = look_at([folder.joinpath(*names[row]) for row in rows], request, skipped)
+    if files is not None:
+        images, decoded = read_into_memory(files, skipped)
+        rows = rows[kept[decoded]]
+    skipped.warn()
+    if files is None or not len(images):
+        raise ValueError(expected(f"a readable image in {folder}", f"{len(rows)} unreadable files"))
+    labels, class_names = _labels(names, owners, rows)
     if labels is None:
-        return Source(images)
-    return Source(images, labels[rows][kept], len(class_names), class_names)
+        return Source(images, split=split)
+    return Source(images, labels, len(class_names), class_names, split)
 
 
-def _image_paths(folder: pathlib.Path) -> list[pathlib.Path]:
-    """Returns the image files, without hidden ones; raises ValueError if there are none."""
-    files = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    names = (path.relative_to(folder) for path in files if not path.is_dir())
-    shown = (name for name in names if not any(part.startswith(".") for part in name.parts))
-    paths = [folder / name for name in sorted(shown, key=lambda name: name.as_posix())]
-    if not paths:
+def _image_names(folder: pathlib.Path, skipped: Skipped) -> list[Name]:
+    """Returns the image files below a folder, without hidden ones.
+
+    Images of formats that are not read are counted in a warning.
+
+    Raises:
+        ValueError: if there are none, or a folder cannot be read.
+    """
+    names, passed_over = [], Counter()
+    for name in _walk(folder, (), frozenset()):
+        suffix = pathlib.PurePath(name[-1]).suffix.lower()
+        if suffix in SUFFIXES:
+            names.append(name)
+        elif suffix in OTHER_SUFFIXES:
+            passed_over[suffix] += 1
+        elif not suffix and not folder.joinpath(*name).exists():  # It may have been a class.
+            skipped.add(UnreadableImage(folder.joinpath(*name), "a broken link"))
+    others = ", ".join(f"{count} {suffix}" for suffix, count in sorted(passed_over.items()))
+    if not names:
         what = f"a folder with images ({', '.join(SUFFIXES)})"
-        raise ValueError(expected(what, f"none in {folder}"))
-    return paths
+        received = f"none in {folder}" + (
+            f", but images of other formats: {others}" if others else ""
+        )
+        raise ValueError(expected(what, received))
+    if others:
+        message = f"Passed over images of formats that are not read in {folder}: {others}"
+        warnings.warn(message, UserWarning, stacklevel=2)
+    return sorted(names, key="/".join)
+
+
+def _walk(folder: pathlib.Path, name: Name, above: frozenset[tuple[int, int]]) -> Iterator[Name]:
+    """Yields the files in a folder and below it that are not hidden.
+
+    Links to folders are followed, but for those to a folder that they are in.
+    """
+    try:
+        status = folder.stat()
+        entries = list(os.scandir(folder))
+    except OSError as error:
+        raise ValueError(
+            expected("folders that can be read", f"{folder}: {error.strerror}")
+        ) from error
+    identity = (status.st_dev, status.st_ino)
+    if identity in above:
+        return
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if os.path.isdir(entry) if entry.is_symlink() else entry.is_dir():
+            yield from _walk(folder / entry.name, (*name, entry.name), above | {identity})
+        else:
+            yield (*name, entry.name)
+
+
+def _owners(folder: pathlib.Path, names: Sequence[Name]) -> list[str | None]:
+    """Returns the split that each image belongs to, or None for all where there are no splits.
+
+    Raises:
+        ValueError: if there are splits, and images outside them.
+    """
+    tops = {name[0] for name in names if len(name) > 1}
+    if not tops or not all(top.lower() in SPLIT_NAMES for top in tops):
+        return [None] * len(names)
+    outside = next((name for name in names if len(name) == 1), None)
+    if outside is not None:
+        what = (
+            f"every image in one of the splits {sorted(tops)} "
+            "(split_folders=False takes them for classes)"
+        )
+        raise ValueError(expected(what, folder.joinpath(*outside)))
+    return [SPLIT_NAMES[name[0].lower()] for name in names]
+
+
+def _rows(owners: Sequence[str | None], request: Request) -> tuple[str, np.ndarray]:
+    """Returns the split to read and the rows of its images, as many as are asked for.
+
+    The images of one of several splits are permuted, so that the first ones are a fair sample of
+    its classes; those of all splits keep their order.
+
+    Raises:
+        UnknownSplit: if there is no such split.
+        ValueError: if there are too few images.
+    """
+    names = set(owners)
+    if None in names:
+        request = request.asking("all")
+        return request.split, request.rows(len(owners))
+    request = request.asking("train" if "train" in names else "all")
+    found = SLICE.fullmatch(request.split)
+    name = found and SPLIT_NAMES.get(found[1], found[1])
+    if name not in {*names, "all"}:
+        what = f"`split` to be one of {sorted(names)}, 'all', or a slice such as 'train[:90%]'"
+        raise UnknownSplit(expected(what, repr(request.split)))
+    rows = np.array([row for row, owner in enumerate(owners) if name in (owner, "all")])
+    if name != "all":
+        rows = rows[permuted(len(rows))]
+    start, stop = (_border(text, len(rows)) for text in found.groups()[1:])
+    rows = rows[start:stop]
+    return request.split, rows[: request.check_count(len(rows))]
+
+
+def _border(text: str | None, total: int) -> int | None:
+    """Returns the number of rows that a side of a slice such as "90%" stands for."""
+    if text is None or not text.endswith("%"):
+        return text and int(text)
+    return round(int(text[:-1]) * total / 100)
 
 
 def _labels(
-    folder: pathlib.Path, paths: Sequence[pathlib.Path]
+    names: Sequence[Name], owners: Sequence[str | None], rows: np.ndarray
 ) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """Returns the class of each path and the names of classes, or None and no names."""
-    parts = [path.relative_to(folder).parts for path in paths]
-    if any(len(part) == 1 for part in parts):
+    """Returns the class of each row and the names of classes, or None and no names.
+
+    The classes are those of all the splits in which every image is inside one.
+    """
+    depth = 0 if owners[0] is None else 1
+    flat = {owner for owner, name in zip(owners, names, strict=True) if len(name) == depth + 1}
+    if any(owners[row] in flat for row in rows):
         return None, ()
-    class_names = tuple(sorted({part[0] for part in parts}))
+    classes = [name[depth] for owner, name in zip(owners, names, strict=True) if owner not in flat]
+    class_names = tuple(sorted(set(classes)))
     number = {name: index for index, name in enumerate(class_names)}
-    return np.array([number[part[0]] for part in parts], np.int64), class_names
-
-
-def _decode_files(paths: Sequence[pathlib.Path], request: Request) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the images, and the positions in `paths` of those that could be read."""
-    images: np.ndarray | None = None
-    kept: list[int] = []
-    skipped: list[_Unreadable] = []
-    for position, (path, image) in enumerate(_decode_in_order(paths, request)):
-        if isinstance(image, _Unreadable):
-            if not request.skip_unreadable:
-                what = "readable images (skip_unreadable=True leaves others out)"
-                raise ValueError(expected(what, str(image))) from image
-            skipped.append(image)
-            continue
-        if images is None:
-            check_channels(image.shape[-1], str(path), " (`channels` converts)")
-            images = np.empty((len(paths), *image.shape), image.dtype)
-        else:
-            _check_alike(path, image.shape, paths[kept[0]], images.shape[1:])
-        images[len(kept)] = image
-        kept.append(position)
-    if skipped:
-        _warn(skipped)
-    images = np.empty(0) if images is None else images[: len(kept)]
-    return images, np.array(kept, np.int64)
-
-
-def _decode_in_order(
-    paths: Sequence[pathlib.Path], request: Request
-) -> Iterator[tuple[pathlib.Path, np.ndarray | _Unreadable]]:
-    """Yields each path with its image, decoded on all cores, or with why there is none."""
-
-    def decode(path: pathlib.Path) -> np.ndarray | _Unreadable:
-        return _decode(path, request)
-
-    report = keras.utils.Progbar(len(paths)) if len(paths) > PROGRESS_FROM else None
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        # Chunk by chunk: the pool finishes all it was given before an error gets out.
-        for start in range(0, len(paths), CHUNK):
-            chunk = paths[start : start + CHUNK]
-            yield from zip(chunk, pool.map(decode, chunk), strict=True)
-            if report:
-                report.update(start + len(chunk))
-
-
-def _decode(path: pathlib.Path, request: Request) -> np.ndarray | _Unreadable:
-    try:
-        content = path.read_bytes()
-        if content.startswith(JPEG_SIGNATURE):  # The default transform is fast and off by 1 or 2.
-            image = tf.io.decode_jpeg(content, dct_method="INTEGER_ACCURATE")
-        else:
-            image = tf.io.decode_image(content, expand_animations=False)
-    except (OSError, tf.errors.OpError) as error:
-        reason = str(error).splitlines()[0]
-        return _Unreadable(f"{path}: {reason}")
-    if request.image_size or request.channels:
-        image = _fitter(image.shape[-1], request.image_size, request.channels)(image)
-    return image.numpy()
-
-
-@functools.lru_cache
-def _fitter(
-    stored_channels: int, image_size: ImageSize, channels: int | None
-) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Returns `fit_images` as a graph for images of any size, 3 times as fast as op by op."""
-    spec = tf.TensorSpec([None, None, stored_channels], tf.uint8)
-    return tf.function(lambda image: fit_images(image, image_size, channels), [spec])
-
-
-def _check_alike(
-    path: pathlib.Path, shape: tuple[int, ...], first: pathlib.Path, first_shape: tuple[int, ...]
-) -> None:
-    """Raises ValueError unless an image has the shape of the first one."""
-    if shape != first_shape:
-        what = (
-            "images of one shape, height x width x channels (`image_size` resizes them, "
-            f"`channels` converts them), {'x'.join(map(str, first_shape))} as in {first}"
-        )
-        raise ValueError(expected(what, f"{'x'.join(map(str, shape))} in {path}"))
-
-
-def _warn(skipped: Sequence[_Unreadable]) -> None:
-    named = [str(image) for image in skipped[:MAX_NAMED]]
-    if len(skipped) > MAX_NAMED:
-        named.append("...")
-    warnings.warn(
-        f"Skipped {len(skipped)} unreadable images: {'; '.join(named)}", UserWarning, stacklevel=2
-    )
+    return np.array([number[names[row][depth]] for row in rows], np.int64), class_names

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tfgen.core.checks import expected
+from tfgen.data.decoding import MAX_PIXELS
 from tfgen.data.examples import Examples
 from tfgen.data.folder import read_folder
 from tfgen.data.sources import (
@@ -24,7 +25,7 @@ from tfgen.data.transforms import ImageSize
 
 def load(
     name: str | os.PathLike | np.ndarray,
-    split: str = "train",
+    split: str | None = None,
     batch_size: int = 128,
     *,
     image_size: ImageSize = None,
@@ -33,6 +34,8 @@ def load(
     seed: int = 0,
     skip_unreadable: bool = False,
     channels: int | None = None,
+    max_pixels: int = MAX_PIXELS,
+    split_folders: bool = True,
 ) -> Examples:
     """Loads images, with labels if there are any, into memory.
 
@@ -45,16 +48,22 @@ def load(
             - "digits": 1,797 grey images of 8 x 8 from scikit-learn, with labels, no download;
             - the name of an image data set in TensorFlow Datasets, such as "fashion_mnist" or
               "cifar10:3.*.*"; downloaded and prepared if it is not in `data_dir`;
-            - a folder of .png, .jpg, .bmp and .gif files (of a .gif, the first frame), at any
-              depth, in the order of their paths; its sub-folders are the classes if every image
-              is in one. Images must have one size and one number of channels unless `image_size`
-              and `channels` make it so. A folder named like a data set is written "./mnist";
+            - a folder of .png, .jpg, .webp, .tif, .bmp and .gif files, at any depth, in the order
+              of their paths; its sub-folders are the classes if every image is in one, or its
+              splits (see `split`). Images are turned as their EXIF says; of several frames the
+              first is read. They must be of 8 bits a channel, and have one size and one number of
+              channels unless `image_size` and `channels` make it so. A folder named like a data set
+              is written "./mnist";
             - an .npy file of images, or an .npz file with images under "x", "images" or "arr_0"
               and, if any, labels under "y" or "labels";
             - an array [n, height, width, channels], uint8, or floats in [0, 1].
-        split: of TensorFlow Datasets, whatever it accepts: "train", "test", "train[:10000]". Of
-            the others "train", "test" or "all": "train" is 80 % and "test" 20 % of one fixed
-            permutation, whatever the seed (1,437 and 360 digits); "all" keeps the stored order.
+        split: of TensorFlow Datasets, whatever it accepts: "train", "test", "train[:10000]". Of a
+            folder of which all sub-folders are called train (or training), test (testing) and
+            validation (val, valid), the name of one, in a fixed permutation, with a slice or
+            without, or "all"; their sub-folders are the classes. Of the others "train", "test" or
+            "all": "train" is 80 % and "test" 20 % of one fixed permutation, whatever the seed
+            (1,437 and 360 digits); "all" keeps the stored order. None stands for "train" of the
+            digits and of data with splits of their own, and for "all" of other folders and arrays.
         batch_size: examples in a batch, over all replicas.
         image_size: an integer crops the centre square and resizes it to that side, a pair
             (height, width) resizes without a crop; antialiased.
@@ -64,6 +73,9 @@ def load(
         seed: of the order of the examples in training.
         skip_unreadable: leave out files of a folder that cannot be decoded, with a warning.
         channels: 1, 3 or 4, to convert to; with 1, arrays [n, height, width] are accepted.
+        max_pixels: the largest height x width of an image file, which its header is asked for
+            before it is decoded; more count as unreadable. 2**26, 201 MB in RGB, unless given.
+        split_folders: False takes sub-folders that are called as splits are for classes.
 
     Returns:
         The examples.
@@ -75,7 +87,16 @@ def load(
         RuntimeError: if a data set is neither prepared nor can be downloaded.
     """
     request = Request(
-        split, batch_size, image_size, num_examples, data_dir, seed, skip_unreadable, channels
+        split,
+        batch_size,
+        image_size,
+        num_examples,
+        data_dir,
+        seed,
+        skip_unreadable,
+        channels,
+        max_pixels,
+        split_folders,
     )
     if isinstance(name, np.ndarray):
         return _examples(read_array(name, None, request), request, "array")
@@ -162,5 +183,5 @@ def _examples(source: Source, request: Request, name: str) -> Examples:
         num_classes=source.num_classes,
         class_names=source.class_names,
         name=name,
-        split=request.split,
+        split=source.split,
     )

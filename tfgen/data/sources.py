@@ -10,6 +10,7 @@ import numpy as np
 
 from tfgen.core.checks import check_integer, check_member, check_seed, expected
 from tfgen.core.specs import IMAGE_CHANNELS
+from tfgen.data.decoding import MAX_PIXELS
 from tfgen.data.examples import check_batch_size, check_labels
 from tfgen.data.image_checks import check_images
 from tfgen.data.transforms import ImageSize, check_image_size, fit_array
@@ -21,6 +22,10 @@ SPLITS = ("train", "test", "all")
 TRAIN_FRACTION = 0.8
 
 
+class UnknownSplit(ValueError):
+    """Raised when a data set has no such split."""
+
+
 class Source(NamedTuple):
     """What was read: images [n, height, width, channels] and their labels [n], if any."""
 
@@ -28,13 +33,14 @@ class Source(NamedTuple):
     labels: np.ndarray | None = None
     num_classes: int | None = None
     class_names: tuple[str, ...] | None = None
+    split: str = "all"
 
 
 @dataclasses.dataclass(frozen=True)
 class Request:
     """What to read, checked: the arguments of `tfgen.data.load` that a source needs."""
 
-    split: str = "train"
+    split: str | None = None
     batch_size: int = 128
     image_size: ImageSize = None
     num_examples: int | None = None
@@ -42,9 +48,11 @@ class Request:
     seed: int = 0
     skip_unreadable: bool = False
     channels: int | None = None
+    max_pixels: int = MAX_PIXELS
+    split_folders: bool = True
 
     def __post_init__(self) -> None:
-        if not isinstance(self.split, str):
+        if not isinstance(self.split, str | None):
             raise TypeError(expected("`split` to be a string", repr(self.split)))
         check_integer("batch_size", self.batch_size)
         check_seed("seed", self.seed)
@@ -55,6 +63,11 @@ class Request:
             check_integer("num_examples", self.num_examples)
         if self.channels is not None:
             check_member("channels", self.channels, IMAGE_CHANNELS)
+        check_integer("max_pixels", self.max_pixels)
+
+    def asking(self, default: str) -> "Request":
+        """Returns a request for the same split, or for `default` if no split was asked for."""
+        return dataclasses.replace(self, split=self.split or default)
 
     def check_count(self, available: int) -> int:
         """Returns how many examples to read of those there are; raises ValueError if too few."""
@@ -66,7 +79,7 @@ class Request:
         return wanted
 
     def rows(self, total: int) -> np.ndarray:
-        """Returns the rows to read, of `total`, where the source has no splits of its own."""
+        """Returns the rows to read, of `total`, of a split where the source has none of its own."""
         check_member("split", self.split, SPLITS)
         rows = split_rows(total, self.split)
         return rows[: self.check_count(len(rows))]
@@ -79,10 +92,14 @@ def split_rows(total: int, split: str) -> np.ndarray:
     """
     if split == "all":
         return np.arange(total)
-    # RandomState, unlike Generator, promises the same stream in every version of NumPy.
-    order = np.random.RandomState(0).permutation(total)
     border = int(TRAIN_FRACTION * total)
-    return order[:border] if split == "train" else order[border:]
+    return permuted(total)[:border] if split == "train" else permuted(total)[border:]
+
+
+def permuted(total: int) -> np.ndarray:
+    """Returns the fixed permutation of so many rows."""
+    # RandomState, unlike Generator, promises the same stream in every version of NumPy.
+    return np.random.RandomState(0).permutation(total)
 
 
 def read_digits(request: Request) -> Source:
@@ -91,7 +108,8 @@ def read_digits(request: Request) -> Source:
 
     digits = load_digits()
     images = (digits.images / 16).astype(np.float32)[..., None]
-    return read_array(images, digits.target, request, tuple(str(digit) for digit in range(10)))
+    names = tuple(str(digit) for digit in range(10))
+    return read_array(images, digits.target, request.asking("train"), names)
 
 
 def read_array(
@@ -101,6 +119,7 @@ def read_array(
     class_names: tuple[str, ...] | None = None,
 ) -> Source:
     """Checks all images and labels, and takes the rows asked for."""
+    request = request.asking("all")
     images = np.asarray(images)
     if images.ndim == 3 and request.channels == 1:
         images = images[..., None]
@@ -114,7 +133,7 @@ def read_array(
         images = images[rows]
         labels = None if labels is None else labels[rows]
     images = fit_array(images, request.image_size, request.channels)
-    return Source(images, labels, num_classes, class_names)
+    return Source(images, labels, num_classes, class_names, request.split)
 
 
 def read_array_file(path: pathlib.Path, request: Request) -> Source:

@@ -10,16 +10,12 @@ import tensorflow as tf
 
 from tfgen.core.checks import expected
 from tfgen.data.image_checks import check_channels
-from tfgen.data.sources import Request, Source
+from tfgen.data.sources import Request, Source, UnknownSplit
 from tfgen.data.transforms import fit_images
 
 READ_BATCH = 256
 MAX_HOSTS = 3
 PROBE_SECONDS = 5.0
-
-
-class UnknownSplit(ValueError):
-    """Raised when a data set has no such split."""
 
 
 def is_tfds_name(name: str) -> bool:
@@ -34,6 +30,7 @@ def read_tfds(name: str, request: Request) -> Source:
     """Reads a split of a data set, and downloads and prepares the data set first if need be."""
     import tensorflow_datasets as tfds
 
+    request = request.asking("train")
     data_dir = request.data_dir or os.environ.get("TFDS_DATA_DIR")
     builder = _builder(name, os.path.expanduser(data_dir) if data_dir else None)
     image_key = _image_key(name, builder)
@@ -46,8 +43,8 @@ def read_tfds(name: str, request: Request) -> Source:
     examples = _read_examples(builder, request.split, image_key, has_labels).take(count)
     images, labels = _to_memory(_fit_batches(examples, request), count)
     if not has_labels:
-        return Source(images)
-    return Source(images, labels, label.num_classes, tuple(label.names))
+        return Source(images, split=request.split)
+    return Source(images, labels, label.num_classes, tuple(label.names), request.split)
 
 
 def _builder(name: str, data_dir: str | None) -> Any:
