@@ -8,7 +8,13 @@ import threading
 import pytest
 
 from tests.small_models import COMPLAINT
-from tfgen.core.files import check_writable, temporary_sibling, write_text, written_whole
+from tfgen.core.files import (
+    check_writable,
+    close_paths,
+    temporary_sibling,
+    write_text,
+    written_whole,
+)
 
 
 def names(directory):
@@ -112,3 +118,14 @@ def test_check_writable_names_the_directory(tmp_path):
     with pytest.raises(OSError, match=COMPLAINT) as error:
         check_writable(tmp_path / "file")
     assert error.value.filename == str(tmp_path / "file")
+
+
+def test_close_paths_exist_and_are_called_alike(tmp_path, monkeypatch):
+    (tmp_path / "Faces" / "aligned").mkdir(parents=True)
+    (tmp_path / "textures").mkdir()
+    assert close_paths(tmp_path / "faces") == [str(tmp_path / "Faces")]
+    assert close_paths(tmp_path / "face" / "aligned") == [str(tmp_path / "Faces" / "aligned")]
+    assert close_paths(tmp_path / "face" / "other") == [str(tmp_path / "Faces")]
+    assert close_paths(tmp_path / "xyz") == []
+    monkeypatch.chdir(tmp_path)
+    assert close_paths("texture") == ["textures"]

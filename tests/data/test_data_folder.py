@@ -1,12 +1,16 @@
 """Folders of images: order, labels, formats, and files that do not fit."""
 
+import os
 import struct
+import zlib
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from tfgen.data import load
+from tfgen.data.image_files import in_order
 
 
 def write_png(path, value, shape=(4, 4, 3), dtype=np.uint8):
@@ -98,6 +102,101 @@ def test_formats(tmp_path):
     np.testing.assert_array_equal(pixels[[0, 1, 4]], [red[0, 0], [255] * 3, red[0, 0]])
 
 
+def test_each_kind_of_file_is_read_beside_others(tmp_path):
+    for number, mode in enumerate(["RGB", "L", "LA", "RGBA", "P", "1"]):
+        Image.new("L", (6, 6), 255).convert(mode).save(tmp_path / f"{number}.png")
+        Image.new("RGB", (6, 6), "white").save(tmp_path / f"{number}.webp", lossless=True)
+        Image.new("L", (6, 6), 255).convert(mode).save(tmp_path / f"{number}.TIFF")
+        Image.new("CMYK", (6, 6)).save(tmp_path / f"{number}.jpeg")
+    examples = load(tmp_path, batch_size=1, channels=3)
+    assert examples.x.shape == (24, 6, 6, 3) and examples.x.min() == 255
+
+
+def test_images_are_turned_as_their_exif_says(tmp_path):
+    exif = Image.Exif()
+    exif[274] = 6
+    Image.new("L", (6, 4)).save(tmp_path / "turned.jpg", exif=exif)
+    write_png(tmp_path / "upright.png", 0, (6, 4, 1))
+    assert load(tmp_path, batch_size=1).event_shape == (6, 4, 1)
+
+
+def test_images_of_other_formats_are_counted_in_one_warning(folder):
+    for name in ("a.heic", "b.HEIC", "c.svg"):
+        (folder / name).write_bytes(b"")
+    with pytest.warns(
+        UserWarning, match=r"formats that are not read .*: 2 \.heic, 1 \.svg$"
+    ) as record:
+        assert len(load(folder, batch_size=2)) == 10
+    assert len(record) == 1
+    for number in range(10):
+        (folder / f"{number}.png").unlink()
+    with pytest.raises(ValueError, match=r"Received: none in .*: 2 \.heic, 1 \.svg$"):
+        load(folder, batch_size=2)
+
+
+def test_linked_folders_are_followed(tmp_path, folder):
+    for name in ("cat", "dog"):
+        (tmp_path / "root" / name).mkdir(parents=True)
+    write_png(tmp_path / "elsewhere" / "1.png", 1)
+    write_png(tmp_path / "root" / "cat" / "0.png", 0)
+    (tmp_path / "root" / "dog" / "old").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "root" / "fox").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "round").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "root" / "cat" / "root").symlink_to(tmp_path / "root")
+    examples = load(tmp_path / "root", batch_size=1)
+    assert examples.class_names == ("cat", "dog", "fox")
+    np.testing.assert_array_equal(examples.labels, [0, 1, 2])
+    np.testing.assert_array_equal(numbers(examples), [0, 1, 1])
+
+
+def test_a_broken_link_is_unreadable_though_it_has_no_suffix(tmp_path):
+    write_png(tmp_path / "cat" / "0.png", 0)
+    (tmp_path / "dog").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="readable images .*dog: a broken link"):
+        load(tmp_path, batch_size=1)
+    with pytest.warns(UserWarning, match="Skipped 1 unreadable images: .*dog: a broken link"):
+        assert load(tmp_path, batch_size=1, skip_unreadable=True).class_names == ("cat",)
+
+
+def test_what_is_no_file_is_not_waited_for(folder):
+    os.mkfifo(folder / "pipe.png")
+    (folder / "zero.jpg").symlink_to("/dev/zero")
+    with pytest.raises(ValueError, match="pipe.png: not a regular file"):
+        load(folder, batch_size=2)
+    with pytest.warns(UserWarning, match="Skipped 2 .*pipe.png: not a reg.*zero.jpg: not a reg"):
+        assert len(load(folder, batch_size=2, skip_unreadable=True)) == 10
+
+
+def test_large_images_are_refused_unless_asked_for(folder):
+    header = b"IHDR" + struct.pack(">IIBBBBB", 30_000, 30_000, 8, 0, 0, 0, 0)
+    header += struct.pack(">I", zlib.crc32(header))
+    small = (folder / "0.png").read_bytes()
+    (folder / "bomb.png").write_bytes(small[:12] + header + small[33:])
+    message = "bomb.png: 30000x30000 pixels, more than max_pixels=67108864"
+    with pytest.raises(ValueError, match=message):
+        load(folder, batch_size=2, image_size=2, channels=3)
+    write_png(folder / "bomb.png", 0, (8, 8, 3))
+    with pytest.raises(ValueError, match="bomb.png: 8x8 pixels, more than max_pixels=63"):
+        load(folder, batch_size=2, image_size=2, max_pixels=63)
+    assert len(load(folder, batch_size=2, image_size=2, max_pixels=64)) == 11
+    with pytest.raises(ValueError, match="`max_pixels` >= 1"):
+        load(folder, max_pixels=0)
+
+
+def test_an_error_or_an_interrupt_does_not_wait_for_other_files():
+    begun = []
+
+    def read(number):
+        begun.append(number)
+        if number == 3:
+            raise KeyboardInterrupt
+        return number
+
+    with pytest.raises(KeyboardInterrupt):
+        list(in_order(read, range(100_000)))
+    assert len(begun) < 1000
+
+
 def test_sizes_and_channels_are_converted(folder):
     write_png(folder / "grey.png", 100, (6, 8, 1))
     write_png(folder / "alpha.png", 100, (5, 5, 4))
@@ -112,7 +211,10 @@ def test_sizes_and_channels_are_converted(folder):
     "shape, message",
     [
         ((4, 5, 3), "`image_size` resizes.*4x4x3 as in .*0.png. Received: 4x5x3 in .*other.png"),
-        ((4, 4, 1), "`channels` converts.*4x4x3 as in .*0.png. Received: 4x4x1 in .*other.png"),
+        (
+            (4, 4, 1),
+            "`channels` .*: channels=3.*4x4x3 as in .*0.png. Received: 4x4x1 in .*other.png",
+        ),
     ],
 )
 def test_images_that_differ_are_refused(folder, shape, message):
@@ -169,6 +271,19 @@ def test_labels_stay_with_their_images_when_some_are_skipped(tmp_path):
     np.testing.assert_array_equal(examples.labels, [0, 0, 0, 1, 1, 1, 1])
 
 
+def test_labels_stay_with_their_images_when_pixels_are_damaged(tmp_path, monkeypatch):
+    monkeypatch.setattr("tfgen.data.image_files.BATCH_PIXELS", 2 * 4 * 4)
+    for number in range(5):
+        write_png(tmp_path / "a" / f"{number}.png", number)
+        write_png(tmp_path / "b" / f"{number}.png", 10 + number)
+    for name in ("a/0.png", "a/3.png", "b/4.png"):
+        (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:45])
+    with pytest.warns(UserWarning, match="Skipped 3 .*a/0.png: .*a/3.png: .*b/4.png: "):
+        examples = load(tmp_path, batch_size=2, skip_unreadable=True)
+    np.testing.assert_array_equal(numbers(examples), [1, 2, 4, 10, 11, 12, 13])
+    np.testing.assert_array_equal(examples.labels, [0, 0, 0, 1, 1, 1, 1])
+
+
 def test_nothing_readable(tmp_path):
     (tmp_path / "a.png").write_bytes(b"")
     with (
@@ -197,7 +312,7 @@ def test_numbers_are_checked_before_decoding(folder, monkeypatch):
 
 def test_long_reads_show_progress(folder, monkeypatch, capsys):
     monkeypatch.setattr("tfgen.data.image_files.PROGRESS_FROM", 9)
-    monkeypatch.setattr("tfgen.data.image_files.BATCH", 3)
+    monkeypatch.setattr("tfgen.data.image_files.BATCH_PIXELS", 3 * 4 * 4)
     examples = load(folder, "all", batch_size=2)
     np.testing.assert_array_equal(numbers(examples), range(10))
     assert "10/10" in capsys.readouterr().out

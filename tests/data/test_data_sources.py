@@ -163,3 +163,12 @@ def test_missing_path(name):
         ValueError, match="an existing folder.*Received: no such path .*missing|x.npz"
     ):
         load(name)
+
+
+def test_a_path_close_to_an_existing_one_is_named(tmp_path, monkeypatch):
+    (tmp_path / "celeba_64").mkdir()
+    with pytest.raises(ValueError, match="close to it: .*celeba_64.* no such path .*celeba64"):
+        load(tmp_path / "celeba64")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="close to it: .*celeba_64.*Received: 'celeba64'"):
+        load("celeba64")

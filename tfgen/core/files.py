@@ -1,6 +1,7 @@
 """Files and directories that are whole or not there, whenever their writer was killed."""
 
 import contextlib
+import difflib
 import glob
 import os
 import shutil
@@ -73,3 +74,22 @@ def _remove(path: Path) -> None:
     else:
         with contextlib.suppress(OSError):
             path.unlink()
+
+
+def close_paths(path: str | os.PathLike, most: int = 3) -> list[str]:
+    """Returns paths that exist and are called much like one that does not, the closest first.
+
+    Args:
+        path: that does not exist.
+        most: how many to return.
+    """
+    path = Path(path)
+    there = next((parent for parent in path.parents if parent.is_dir()), Path())
+    missing, *rest = path.relative_to(there).parts
+    try:
+        names = {name.lower(): name for name in sorted(os.listdir(there))}
+    except OSError:
+        return []
+    close = difflib.get_close_matches(missing.lower(), names, n=most)
+    found = [(there / names[name], (there / names[name]).joinpath(*rest)) for name in close]
+    return [str(whole if whole.exists() else part) for part, whole in found]

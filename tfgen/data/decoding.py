@@ -150,10 +150,16 @@ def decode_in_graph(path: tf.Tensor, by_pillow: tf.Tensor) -> tf.Tensor:
         return tf.io.decode_jpeg(tf.io.read_file(path), dct_method="INTEGER_ACCURATE")
 
     def by_function() -> tf.Tensor:
-        pixels = tf.numpy_function(lambda name: decode(np.asarray(name).item()), [path], tf.uint8)
+        pixels = tf.numpy_function(_decode_named, [path], tf.uint8)
         return tf.ensure_shape(pixels, [None, None, None])
 
     return tf.cond(by_pillow, by_function, by_operation)
+
+
+@tf.autograph.experimental.do_not_convert
+def _decode_named(name: np.ndarray | bytes) -> np.ndarray:
+    """Returns what `decode` does, of a path as TensorFlow passes it to a Python function."""
+    return decode(np.asarray(name).item())
 
 
 def _open(path: str | bytes | os.PathLike) -> ImageFile.ImageFile:
@@ -173,8 +179,11 @@ def _open(path: str | bytes | os.PathLike) -> ImageFile.ImageFile:
     if not is_narrow:
         image.close()
         # Which value is white is not known: many such files hold 10 or 12 bits, unscaled.
-        reason = "not of 8 bits a channel (divide its values by that of white for `from_arrays`)"
-        raise UnreadableImage(path, reason)
+        raise UnreadableImage(
+            path,
+            f"its values ({image.mode}) are not 8-bit grey or colours; tfgen.data.from_arrays "
+            "takes an array of them, divided by the value of white",
+        )
     return image
 
 
@@ -199,6 +208,8 @@ def _orientation(image: ImageFile.ImageFile) -> int:
 
 
 def _reason(error: Exception) -> str:
-    """Returns the first line of what an error says."""
-    said = error.strerror if isinstance(error, OSError) else None
-    return (said or str(error) or type(error).__name__).splitlines()[0]
+    """Returns what is wrong with a file, in one line."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    is_worded = isinstance(error, (OSError, SyntaxError, ValueError)) and str(error)
+    return f"damaged ({(str(error) if is_worded else repr(error)).splitlines()[0]})"

@@ -19,8 +19,7 @@ from tfgen.data.transforms import fit_images
 
 PARALLEL = os.cpu_count() or 1
 CHUNK = 64  # Files whose headers a thread reads at a time.
-BATCH = 256  # Images that are decoded together, fewer if they have more values than
-BATCH_VALUES = 2**24
+BATCH_PIXELS = 2**20  # Of files that are decoded together; an interrupt waits for them.
 PROGRESS_FROM = 10_000
 MAX_NAMED = 20
 
@@ -63,6 +62,7 @@ class ImageFiles:
     Attributes:
         paths: of the files.
         event_shape: of each image, (height, width, channels).
+        mean_pixels: that are stored in a file, on average.
 
     Raises:
         ValueError: if images differ in shape, or have a number of channels that images cannot have.
@@ -74,6 +74,7 @@ class ImageFiles:
         self.paths = paths
         self.event_shape = _common_shape(paths, headers, request)
         self._request = request
+        self.mean_pixels = float(np.mean([header.shape[0] * header.shape[1] for header in headers]))
         self._stored_channels = sorted({header.shape[-1] for header in headers})
         with tf.device("CPU:0"):
             self._names = tf.constant([os.fsencode(path) for path in paths])
@@ -153,12 +154,13 @@ def read_into_memory(files: ImageFiles, skipped: Skipped) -> tuple[np.ndarray, n
 
 def _decoded(files: ImageFiles) -> tf.data.Dataset:
     """Returns batches of rows and their images, in order, without those that cannot be decoded."""
-    size = max(1, min(BATCH, BATCH_VALUES // int(np.prod(files.event_shape))))
+    size = max(1, int(BATCH_PIXELS / files.mean_pixels))
     options = tf.data.Options()
     options.deterministic = True
     options.autotune.enabled = False  # Its thread takes up to seconds to end.
-    rows = tf.data.Dataset.range(len(files))
-    images = rows.map(lambda row: (row, files.decode(row)), num_parallel_calls=PARALLEL)
+    # There is no Python of ours to convert, which would take most of the time for few files.
+    with_row = tf.autograph.experimental.do_not_convert(lambda row: (row, files.decode(row)))
+    images = tf.data.Dataset.range(len(files)).map(with_row, num_parallel_calls=PARALLEL)
     return images.ignore_errors().batch(size).prefetch(1).with_options(options)
 
 
@@ -181,11 +183,11 @@ def _headers(paths: Sequence[pathlib.Path], max_pixels: int) -> Iterator[Header 
             return error
 
     chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
-    for headers in _in_order(lambda chunk: [look(path) for path in chunk], chunks):
+    for headers in in_order(lambda chunk: [look(path) for path in chunk], chunks):
         yield from headers
 
 
-def _in_order(function: Callable, arguments: Sequence) -> Iterator:
+def in_order(function: Callable, arguments: Sequence) -> Iterator:
     """Yields what a function returns for each argument, computed on all cores.
 
     Few calls are under way at a time, and none begins after an error or an interrupt, so that these

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tfgen.core.checks import expected
+from tfgen.core.files import close_paths
 from tfgen.data.decoding import MAX_PIXELS
 from tfgen.data.examples import Examples
 from tfgen.data.folder import read_folder
@@ -164,7 +165,10 @@ def _read(name: str | os.PathLike, request: Request) -> Source:
         return read_folder(path, request)
     if isinstance(name, str) and not _looks_like_path(name):
         return read_tfds(name, request)
-    raise ValueError(expected("an existing folder, .npy or .npz file", f"no such path {path}"))
+    close = close_paths(path)
+    hint = f" (close to it: {', '.join(close)})" if close else ""
+    what = f"an existing folder, .npy or .npz file{hint}"
+    raise ValueError(expected(what, f"no such path {path}"))
 
 
 def _looks_like_path(name: str) -> bool:

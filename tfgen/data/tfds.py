@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.core.checks import expected
+from tfgen.core.files import close_paths
 from tfgen.data.image_checks import check_channels
 from tfgen.data.sources import Request, Source, UnknownSplit
 from tfgen.data.transforms import fit_images
@@ -64,7 +65,7 @@ def unknown_name(name: str) -> str:
     import tensorflow_datasets as tfds
 
     known = ["digits", *tfds.list_builders(with_community_datasets=False)]
-    close = difflib.get_close_matches(name, known, n=5)
+    close = difflib.get_close_matches(name, known, n=5) + (close_paths(name) if name else [])
     hint = f" (close to it: {', '.join(close)})" if close else ""
     what = (
         f'"digits", the name of a data set in TensorFlow Datasets{hint}, '
