@@ -37,6 +37,7 @@ setup(
         "examples": ["tensorboard>=2.18"],
         "faiss": ["faiss-cpu>=1.8"],
         "torch": ["torch>=2.2"],
+        "convert": ["ai-edge-litert>=2.0", "onnxruntime>=1.20", "tf2onnx>=1.16"],
     },
     classifiers=[
         "Programming Language :: Python :: 3",

@@ -188,7 +188,8 @@ def _threefry(keys: tf.Tensor, first: tf.Tensor, second: tf.Tensor) -> tuple[tf.
         The two words of each, uint32 [batch, num].
     """
     xor = tf.bitwise.bitwise_xor
-    k0, k1 = tf.unstack(tf.bitcast(keys, tf.uint32)[:, tf.newaxis], axis=2)
+    keys = tf.bitcast(keys, tf.uint32)
+    k0, k1 = keys[:, :1], keys[:, 1:]  # TensorFlow Lite does not unstack unsigned integers.
     schedule = (k0, k1, xor(xor(k0, k1), _word(_PARITY)))
     x = first + k0
     y = tf.zeros_like(first) + (second + k1)

@@ -140,7 +140,8 @@ class GaussianMixture(FittedDensity):
         """Draws one vector a row seed, [batch, dim] from int32 [batch, 2]."""
         cumulative = tf.cumsum(tf.nn.softmax(self.logits.value))[:-1]
         unit = random.uniform(random.stream(row_seeds, "component"), ())
-        which = tf.searchsorted(cumulative, unit)
+        # Counted, as TensorFlow Lite has no search.
+        which = tf.reduce_sum(tf.cast(cumulative < unit[:, tf.newaxis], tf.int32), axis=1)
         noise = random.normal(row_seeds, (self.dim,))
         scales = tf.gather(self.scales.value, which)
         return tf.gather(self.means.value, which) + tf.linalg.matvec(scales, noise)
