@@ -3,7 +3,6 @@
 import json
 import os
 import zipfile
-import zlib
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,7 +25,7 @@ def load_model(path: str | os.PathLike, cls: type[Model] = keras.Model) -> Model
 
     Raises:
         ValueError: when there is no such file, it is truncated or damaged, or it holds a model of
-            another class.
+            another class, or of one that is not known here.
     """
     path = Path(path)
     if not path.is_file():
@@ -38,8 +37,9 @@ def load_model(path: str | os.PathLike, cls: type[Model] = keras.Model) -> Model
         model = None
         if saved is None or issubclass(saved, cls):  # None: one of Keras' own.
             model = keras.saving.load_model(path)
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise ValueError(expected("a whole `.keras` file", f"{path}: {error}")) from error
+    except Exception as error:  # Keras raises what comes of damage, of any class.
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise ValueError(expected("a whole `.keras` file", f"{path}: {reason}")) from error
     if not isinstance(model, cls):
         raise ValueError(expected(f"a saved {cls.__name__}", f"{path}, a saved {name}"))
     return model
