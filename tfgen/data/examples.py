@@ -59,7 +59,7 @@ class Examples:
         split: str = "all",
         columns: Mapping[str, Any] | None = None,
     ) -> None:
-        x = _checked_examples(np.asarray(x))
+        x = checked_examples(np.asarray(x))
         check_batch_size(batch_size, len(x))
         check_seed("seed", seed)
         if class_names is not None:
@@ -246,8 +246,13 @@ def check_batch_size(batch_size: int, num_examples: int) -> None:
         )
 
 
-def _checked_examples(x: np.ndarray) -> np.ndarray:
-    """Returns examples as uint8, int32 or float32, or raises."""
+def checked_examples(x: np.ndarray) -> np.ndarray:
+    """Returns examples as uint8, int32 or float32.
+
+    Raises:
+        TypeError: if they are no integers or floating point numbers.
+        ValueError: if they are empty, not finite or out of range.
+    """
     if x.dtype.kind not in "uif":
         raise TypeError(expected("examples that are integers or floating point numbers", x.dtype))
     if x.ndim < 2 or x.size == 0:

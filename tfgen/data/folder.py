@@ -37,7 +37,7 @@ def read_folder(folder: pathlib.Path, request: Request) -> Source:
     skipped = Skipped(request.skip_unreadable)
     names = _image_names(folder, skipped)
     owners = _owners(folder, names) if request.split_folders else [None] * len(names)
-    split, rows = _rows(owners, request)
+    split, rows = rows_of_splits(owners, request)
     files, kept = look_at([folder.joinpath(*names[row]) for row in rows], request, skipped)
     if files is not None:
         images, decoded = read_into_memory(files, skipped)
@@ -124,7 +124,7 @@ def _owners(folder: pathlib.Path, names: Sequence[Name]) -> list[str | None]:
     return [SPLIT_NAMES[name[0].lower()] for name in names]
 
 
-def _rows(owners: Sequence[str | None], request: Request) -> tuple[str, np.ndarray]:
+def rows_of_splits(owners: Sequence[str | None], request: Request) -> tuple[str, np.ndarray]:
     """Returns the split to read and the rows of its images, as many as are asked for.
 
     The images of one of several splits are permuted, so that the first ones are a fair sample of

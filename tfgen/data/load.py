@@ -9,19 +9,15 @@ import numpy as np
 
 from tfgen.core.checks import expected
 from tfgen.core.files import close_paths
+from tfgen.data.array_files import ARRAY_SUFFIXES, read_array_file
 from tfgen.data.decoding import MAX_PIXELS
 from tfgen.data.examples import Examples
-from tfgen.data.folder import read_folder
-from tfgen.data.sources import (
-    ARRAY_SUFFIXES,
-    Request,
-    Source,
-    read_array,
-    read_array_file,
-    read_digits,
-)
+from tfgen.data.folder import SUFFIXES, read_folder
+from tfgen.data.sources import Request, Source, read_array, read_digits
 from tfgen.data.tfds import is_tfds_name, read_tfds, unknown_name
 from tfgen.data.transforms import ImageSize
+
+READABLE = f"a folder of images ({', '.join(SUFFIXES)}), an .npy or an .npz file"
 
 
 def load(
@@ -55,16 +51,25 @@ def load(
               first is read. They must be of 8 bits a channel, and have one size and one number of
               channels unless `image_size` and `channels` make it so. A folder named like a data set
               is written "./mnist";
-            - an .npy file of images, or an .npz file with images under "x", "images" or "arr_0"
-              and, if any, labels under "y" or "labels";
-            - an array [n, height, width, channels], uint8, or floats in [0, 1].
+            - an .npy file of images, or an .npz file with images under "x", "images", "imgs" or
+              "arr_0" and, if any, labels under "y", "label", "labels" or "lab"; or one with the
+              keys of Keras' mnist.npz ("x_train", "y_train", "x_test", ...) or of MedMNIST
+              ("train_images", "train_labels", "val_images", ...), which has splits of its own.
+              Images of 0 and 1 only are masks, black and white. Other arrays in the file are not
+              read, and nothing is unpickled;
+            - an array of images [n, height, width, channels], uint8, or floats in [0, 1].
+
+            An array, also one in a file, may hold grey images [n, height, width], whose width is
+            not 1, 3 or 4; audio [n, time, 1], floats in [-1, 1]; or tokens [n, length], integers of
+            other types than uint8.
         split: of TensorFlow Datasets, whatever it accepts: "train", "test", "train[:10000]". Of a
             folder of which all sub-folders are called train (or training), test (testing) and
             validation (val, valid), the name of one, in a fixed permutation, with a slice or
-            without, or "all"; their sub-folders are the classes. Of the others "train", "test" or
-            "all": "train" is 80 % and "test" 20 % of one fixed permutation, whatever the seed
-            (1,437 and 360 digits); "all" keeps the stored order. None stands for "train" of the
-            digits and of data with splits of their own, and for "all" of other folders and arrays.
+            without, or "all"; their sub-folders are the classes. The same of an .npz file with
+            splits of its own. Of the others "train", "test" or "all": "train" is 80 % and "test"
+            20 % of one fixed permutation, whatever the seed (1,437 and 360 digits); "all" keeps the
+            stored order. None stands for "train" of the digits and of data with splits of their
+            own, and for "all" of other folders and arrays.
         batch_size: examples in a batch, over all replicas.
         image_size: an integer crops the centre square and resizes it to that side, a pair
             (height, width) resizes without a crop; antialiased.
@@ -73,7 +78,7 @@ def load(
             environment, then for the default of TensorFlow Datasets.
         seed: of the order of the examples in training.
         skip_unreadable: leave out files of a folder that cannot be decoded, with a warning.
-        channels: 1, 3 or 4, to convert to; with 1, arrays [n, height, width] are accepted.
+        channels: 1, 3 or 4, to convert to; with 1, all arrays of rank 3 are grey images.
         max_pixels: the largest height x width of an image file, which its header is asked for
             before it is decoded; more count as unreadable. 2**26, 201 MB in RGB, unless given.
         split_folders: False takes sub-folders that are called as splits are for classes.
@@ -121,7 +126,8 @@ def from_arrays(
     """Makes examples of all the images in an array.
 
     Args:
-        images: [n, height, width, channels], uint8, or floats in [0, 1]; copied.
+        images: [n, height, width, channels], uint8, or floats in [0, 1]; or what else `load` takes
+            as an array; copied.
         labels: integers [n] in [0, num_classes), or None.
         batch_size: examples in a batch, over all replicas.
         seed: of the order of the examples in training.
@@ -159,6 +165,8 @@ def _read(name: str | os.PathLike, request: Request) -> Source:
         raise ValueError(unknown_name(name))
     path = pathlib.Path(name).expanduser()
     if path.is_file():
+        if path.suffix.lower() not in ARRAY_SUFFIXES:
+            raise ValueError(expected(READABLE, f"the file {path}"))
         return read_array_file(path, request)
     is_word = isinstance(name, str) and path.name == name
     if path.is_dir() and not (is_word and is_tfds_name(name)):
@@ -167,15 +175,15 @@ def _read(name: str | os.PathLike, request: Request) -> Source:
         return read_tfds(name, request)
     close = close_paths(path)
     hint = f" (close to it: {', '.join(close)})" if close else ""
-    what = f"an existing folder, .npy or .npz file{hint}"
-    raise ValueError(expected(what, f"no such path {path}"))
+    raise ValueError(expected(READABLE + hint, f"no such path {path}"))
 
 
 def _looks_like_path(name: str) -> bool:
     """Returns whether a string is a path rather than a name such as "mnist" or "emnist/digits"."""
-    if name.startswith((".", "~", os.sep)) or name.endswith(ARRAY_SUFFIXES):
+    if name.startswith((".", "~", os.sep)):
         return True
-    return os.sep in name and not is_tfds_name(name)
+    has_suffix = bool(pathlib.Path(name.split(":")[0]).suffix)  # A version has dots, too.
+    return (os.sep in name or has_suffix) and not is_tfds_name(name)
 
 
 def _examples(source: Source, request: Request, name: str) -> Examples:

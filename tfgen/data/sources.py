@@ -1,25 +1,25 @@
-"""Where images come from: the embedded digits, arrays and array files."""
+"""Where examples come from: the embedded digits, and arrays."""
 
 import dataclasses
 import os
-import pathlib
-import zipfile
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from tfgen.core import specs
 from tfgen.core.checks import check_integer, check_member, check_seed, expected
-from tfgen.core.specs import IMAGE_CHANNELS
 from tfgen.data.decoding import MAX_PIXELS
-from tfgen.data.examples import check_batch_size, check_labels
+from tfgen.data.examples import check_batch_size, check_labels, checked_examples
 from tfgen.data.image_checks import check_images
 from tfgen.data.transforms import ImageSize, check_image_size, fit_array
 
-IMAGE_KEYS = ("x", "images", "arr_0")
-LABEL_KEYS = ("y", "labels")
-ARRAY_SUFFIXES = (".npy", ".npz")
 SPLITS = ("train", "test", "all")
 TRAIN_FRACTION = 0.8
+KINDS = (
+    "images [n, height, width, channels], grey ones [n, height, width] (channels=1 says that they "
+    "are, where the width is 1, 3 or 4), audio [n, time, 1] of floats, or tokens [n, length] of "
+    "integers, not uint8"
+)
 
 
 class UnknownSplit(ValueError):
@@ -27,7 +27,7 @@ class UnknownSplit(ValueError):
 
 
 class Source(NamedTuple):
-    """What was read: images [n, height, width, channels] and their labels [n], if any."""
+    """What was read: examples [n, *event] and their labels [n], if any."""
 
     images: np.ndarray
     labels: np.ndarray | None = None
@@ -62,7 +62,7 @@ class Request:
         if self.num_examples is not None:
             check_integer("num_examples", self.num_examples)
         if self.channels is not None:
-            check_member("channels", self.channels, IMAGE_CHANNELS)
+            check_member("channels", self.channels, specs.IMAGE_CHANNELS)
         check_integer("max_pixels", self.max_pixels)
 
     def asking(self, default: str) -> "Request":
@@ -113,43 +113,43 @@ def read_digits(request: Request) -> Source:
 
 
 def read_array(
-    images: Any,
+    x: Any,
     labels: Any,
     request: Request,
     class_names: tuple[str, ...] | None = None,
+    num_classes: int | None = None,
+    rows: np.ndarray | None = None,
 ) -> Source:
-    """Checks all images and labels, and takes the rows asked for."""
+    """Checks all examples and labels, and takes the rows asked for, or those given."""
     request = request.asking("all")
-    images = np.asarray(images)
-    if images.ndim == 3 and request.channels == 1:
-        images = images[..., None]
-    check_images(images)
-    num_classes = len(class_names) if class_names else None
+    x = _checked_examples(np.asarray(x), request)
+    num_classes = len(class_names) if class_names else num_classes
     if labels is not None:
-        labels = check_labels(labels, len(images), num_classes)
+        labels = check_labels(labels, len(x), num_classes)
         num_classes = num_classes or int(labels.max()) + 1
-    rows = request.rows(len(images))
-    if len(rows) < len(images):  # All of them need no copy.
-        images = images[rows]
+    rows = request.rows(len(x)) if rows is None else rows
+    if not np.array_equal(rows, np.arange(len(x))):  # All of them need no copy.
+        x = x[rows]
         labels = None if labels is None else labels[rows]
-    images = fit_array(images, request.image_size, request.channels)
-    return Source(images, labels, num_classes, class_names, request.split)
+    if x.ndim == 4:
+        x = fit_array(x, request.image_size, request.channels)
+    return Source(x, labels, num_classes, class_names, request.split)
 
 
-def read_array_file(path: pathlib.Path, request: Request) -> Source:
-    """Reads an .npy file of images, or an .npz file of images and labels."""
-    if path.suffix not in ARRAY_SUFFIXES:
-        raise ValueError(expected("a folder, or an .npy or .npz file", f"the file {path}"))
-    try:
-        with path.open("rb") as file:
-            content = np.load(file, allow_pickle=False)
-            arrays = {"x": content} if isinstance(content, np.ndarray) else dict(content)
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        what = "a NumPy file of numbers (no pickled objects)"
-        raise ValueError(expected(what, f"{path}: {error}")) from error
-    key = next((key for key in IMAGE_KEYS if key in arrays), None)
-    if key is None:
-        what = f"{path} to hold images under one of the keys {IMAGE_KEYS}"
-        raise ValueError(expected(what, sorted(arrays)))
-    labels = next((arrays[key] for key in LABEL_KEYS if key in arrays), None)
-    return read_array(arrays[key], labels, request)
+def _checked_examples(x: np.ndarray, request: Request) -> np.ndarray:
+    """Returns images with channels, audio or tokens, told apart by shape and type, or raises."""
+    if x.ndim == 3 and (request.channels == 1 or x.shape[-1] not in specs.IMAGE_CHANNELS):
+        x = x[..., np.newaxis]
+    is_audio = x.ndim == 3 and x.shape[-1] == 1 and x.dtype.kind == "f"
+    is_tokens = x.ndim == 2 and x.dtype.kind in "iu" and x.dtype != np.uint8
+    if not (is_audio or is_tokens or x.ndim == 4):
+        raise ValueError(expected(KINDS, f"{x.dtype} of shape {x.shape}"))
+    if x.ndim == 4:
+        check_images(x)
+        return x
+    if request.image_size or request.channels:
+        what = "no `image_size` or `channels` of audio and tokens"
+        raise ValueError(expected(what, f"{x.dtype} of shape {x.shape}"))
+    if is_audio:
+        specs.check_values(x, specs.event_spec(x.shape[1:], name="audio"), "audio")
+    return checked_examples(x)
