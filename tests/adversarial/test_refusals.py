@@ -172,8 +172,7 @@ def test_labels_of_a_dataset_out_of_range(label, own):
     data = tf.data.Dataset.from_tensor_slices({"x": blocks(16), "label": labels}).batch(4)
     gan.fit(data.take(2), verbose=0)
     before = values(gan)
-    received = f"from {min(label, 0)} to {max(label, 3)} at epoch 1, batch 1"
-    with pytest.raises(ValueError, match=rf"^Expected `label` in \[0, 4\). Received: {received}.$"):
+    with pytest.raises(ValueError, match=rf"^Expected `label` in \[0, 4\). Received: {label} in"):
         gan.fit(data.skip(2), verbose=0)
     np.testing.assert_equal(values(gan), before)
 

@@ -76,7 +76,7 @@ BAD_TOKENS = {
     "too large": (WRONG_TOKENS, COLUMNS, r"`tokens` in \[0, 5\). Received: 5 in row 2"),
     "negative": (NEGATIVE, COLUMNS, r"`tokens` in \[0, 5\). Received: -1 in row 2"),
     "beyond 32 bits": (TOKENS + 2**32, COLUMNS, "int"),
-    "floats": (TOKENS.astype(np.float32), COLUMNS, "int32 examples. Received: float32"),
+    "floats": (TOKENS.astype(np.float32), COLUMNS, "int32 examples .* Received: float32"),
     "another length": (TOKENS[:, :2], COLUMNS, r"shape \(3,\), as the model makes.*\(2,\)"),
     "no columns": (TOKENS, None, r"the key 'grey' \(fit\(x, {'grey': ...}\).*\['index', 'x'\]"),
     "a label alone": (TOKENS, COLUMNS["label"], "the key 'grey'.*'label', 'x'"),

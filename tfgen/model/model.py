@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfgen.core import checks, specs
 from tfgen.core.config import Configurable
-from tfgen.data.batches import as_examples, check_batches, element_spec
+from tfgen.data.batches import as_examples, check_batches, check_first_batch, element_spec
 from tfgen.data.examples import Batch, Examples
 from tfgen.model.rows import VERBS
 from tfgen.model.steps import Steps
@@ -101,7 +101,10 @@ class GenerativeModel(Verbs, Configurable, Steps, BuiltWhenMade):
         """Trains the model, as `keras.Model.fit` does.
 
         Args:
-            x: what `tfgen.data.load` returned, an array of examples, or a dataset of batches.
+            x: what `tfgen.data.load` returned, an array of examples, or a dataset of batches, whose
+                images are uint8, or floats in [0, 1]. Its first batch is read, and checked, before
+                it is iterated over for training; it has to begin anew each time. A
+                `keras.utils.PyDataset` is read in its order, one batch after the other.
             y: labels [num_examples], or all conditions by name, when `x` is an array.
             batch_size: when `x` is an array; 32 unless given.
             epochs: the epoch to train up to.
@@ -123,14 +126,15 @@ class GenerativeModel(Verbs, Configurable, Steps, BuiltWhenMade):
             what = f"no `steps_per_epoch`, or {data.steps_per_epoch}, the batches of the array"
             raise ValueError(checks.expected(what, steps_per_epoch))
         kwargs["validation_data"] = self._one_pass(kwargs.get("validation_data"))
-        self._make_means(self._as_batch(element_spec(data)))
+        first = self._first_batch(data)
+        self._make_means(self._spec_of(data))
         kwargs |= {"epochs": epochs, "verbose": verbose, "steps_per_epoch": steps_per_epoch}
-        history = self._fit(data, list(callbacks or []), initial_epoch, **kwargs)
+        history = self._fit(data, first, list(callbacks or []), initial_epoch, **kwargs)
         self.fit_sampler()
         return history
 
     def _fit(
-        self, data: Any, callbacks: list, initial_epoch: int, **kwargs: Any
+        self, data: Any, first: Any, callbacks: list, initial_epoch: int, **kwargs: Any
     ) -> keras.callbacks.History:
         """Resumes from a checkpoint, if there is one, prepares the model, and trains it."""
         examples = data if isinstance(data, Examples) else None
@@ -149,7 +153,7 @@ class GenerativeModel(Verbs, Configurable, Steps, BuiltWhenMade):
         callbacks = [guard, keras.callbacks.LambdaCallback(on_epoch_begin=begin), *callbacks]
         kwargs["shuffle"] = False  # Examples and datasets shuffle themselves; Keras warns else.
         with guard.naming_the_batch():
-            self.prepare_once(data)
+            self.prepare_once(data, first)
             return super().fit(batches, callbacks=callbacks, initial_epoch=initial_epoch, **kwargs)
 
     def checked_data(self, data: Any) -> Any:
@@ -163,22 +167,37 @@ class GenerativeModel(Verbs, Configurable, Steps, BuiltWhenMade):
         """
         examples = self.training_data(data) if isinstance(data, Examples) else None
         data = data if examples is None else examples
-        spec = self._as_batch(element_spec(data))
+        spec = self._spec_of(data)
         specs.check_names(self.event_spec, self.condition_specs)
         check_batches(spec, self.event_spec, self.condition_specs, examples)
         self.check_data(spec, examples)
         return data
 
-    def prepare_once(self, data: Any) -> None:
+    def _spec_of(self, data: Any) -> Batch:
+        """Returns the specification of the batches of data, or raises when they have none."""
+        return self._as_batch(element_spec(data, self.event_spec, self.condition_specs))
+
+    def _first_batch(self, data: Any) -> Any:
+        """Returns the first batch of a dataset, its values checked; None of examples."""
+        if not isinstance(data, tf.data.Dataset):
+            return None
+        first = next(iter(data), None)
+        if first is None:
+            raise ValueError(checks.expected("a dataset of at least one batch", "an empty dataset"))
+        check_first_batch(first, self.event_spec, self.condition_specs, self._y_name)
+        return first
+
+    def prepare_once(self, data: Any, first: Any = None) -> None:
         """Calls `prepare` unless that was done before, in this run or in one that it resumes.
 
         Args:
             data: `Examples`, or a dataset of batches.
+            first: its first batch, where that was read already.
         """
         if self.prepared.numpy():
             return
         if type(self).prepare is not GenerativeModel.prepare:
-            first = self._checked_batch(next(iter(data)))
+            first = self._checked_batch(next(iter(data)) if first is None else first)
             with self.distribute_strategy.scope():
                 self.prepare(first, data if isinstance(data, Examples) else None)
                 for average, layer in self.averages:
@@ -197,18 +216,22 @@ class GenerativeModel(Verbs, Configurable, Steps, BuiltWhenMade):
         if is_validation(kwargs):
             return super().evaluate(x, y, batch_size, **kwargs)
         data = as_examples(x, y, batch_size, self.seed, self._y_name)
-        spec = self._as_batch(element_spec(data))
+        spec = self._spec_of(data)
         data = self._one_pass(data)
         self._make_means(spec)
         return super().evaluate(data, **kwargs)
 
     def _one_pass(self, data: Any) -> Any:
-        """Returns examples to evaluate as a dataset that ends, and other data as they are."""
-        if not isinstance(data, Examples):
+        """Returns data to evaluate: examples as a dataset that ends, datasets when checked."""
+        if not isinstance(data, Examples | tf.data.Dataset):
             return data
+        examples = data if isinstance(data, Examples) else None
         spec = self._as_batch(data.element_spec)
-        check_batches(spec, self.event_spec, self.condition_specs, data)
-        self.check_data(spec, data)
+        check_batches(spec, self.event_spec, self.condition_specs, examples)
+        if examples is None:
+            self._first_batch(data)
+            return data
+        self.check_data(spec, examples)
         size = data.steps_per_epoch
         return data.dataset().take(size).apply(tf.data.experimental.assert_cardinality(size))
 

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from tfgen.core import checks, random, specs
-from tfgen.data.batches import as_batch
+from tfgen.data.batches import as_batch, as_event
 from tfgen.data.examples import Batch
 from tfgen.model.groups import Groups
 from tfgen.model.rows import Conditions, Rows
@@ -135,7 +135,7 @@ class Steps(Rows, Groups):
 
         Networks of other packages may take a label that is out of range for some class or none.
         """
-        x = self._as_batch(data)
+        x = self._tensors(data)
         check = tf.no_op()
         if x["x"].dtype.is_floating:
             check = assert_finite(x["x"], "the data")
@@ -149,6 +149,11 @@ class Steps(Rows, Groups):
 
     def _as_batch(self, data: Any) -> Batch:
         return as_batch(data, self._y_name)
+
+    def _tensors(self, data: Any) -> Batch:
+        """Returns a batch whose examples are of the model's type."""
+        batch = self._as_batch(data)
+        return batch | {"x": as_event(batch["x"], self.event_spec)}
 
     @property
     def _y_name(self) -> str:
@@ -168,7 +173,7 @@ class Steps(Rows, Groups):
     def call(self, x: Any, training: bool = False) -> Terms:
         """Returns the batch means of the terms of all updates for a data batch."""
         seed = random.step_seed(self.seed, self.step.value)
-        return self._terms(self._as_batch(x), seed, training)
+        return self._terms(self._tensors(x), seed, training)
 
     def reset_metrics(self) -> None:
         """Begins an epoch, or a pass of `evaluate`, whose noise is that of its batches' numbers."""
