@@ -212,3 +212,11 @@ def test_labels_are_drawn_when_they_are_not_given():
     np.testing.assert_allclose(by_class[nearest, range(64)], images, atol=1e-6)
     assert np.bincount(nearest, minlength=4).min() > 4
     np.testing.assert_allclose(gan.sample(64, 1, np.full(64, 3)), by_class[3], rtol=1e-5, atol=1e-6)
+
+
+def test_xla_takes_no_label_modulo_two_to_the_32():
+    """XLA drops the check of labels."""
+    gan = conditional()
+    rows = lambda label: gan.decode_rows(tf.zeros([2, 3]), {"label": label})  # noqa: E731
+    found = tf.function(rows, jit_compile=True)(tf.constant([1, 2**32 + 1], tf.int64)).numpy()
+    assert np.isfinite(found[0]).all() and np.isnan(found[1]).all()

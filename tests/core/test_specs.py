@@ -238,3 +238,15 @@ def test_missing_conditions():
         specs.check_all_given({"label": 0}, BOTH)
     with pytest.raises(ValueError, match=r"with \['grey', 'label'\].* Received: None"):
         specs.check_all_given({}, BOTH)
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, in_graph], ids=["eager", "graph"])
+def test_integers_beyond_64_bits(wrap):
+    """2**64 - 1 would become -1."""
+    spec = tf.TensorSpec((1,), tf.int64)
+    check = wrap(lambda x: specs.checked(x, specs.event_spec((1,), tf.int32, 5), "x"))
+    for value in (2**63, 2**64 - 1):
+        with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match=r"`x` in \[0, 5\)"):
+            check(tf.constant([[value]], tf.uint64))
+    found = wrap(lambda x: specs.checked(x, spec, "x"))(tf.constant([[7]], tf.uint64))
+    assert found.numpy().tolist() == [[7]]

@@ -175,8 +175,8 @@ class EncodedByInversion(AdversarialModel):
 
 
 def labels_in(condition: Conditions | None) -> tf.Tensor | None:
-    """Returns the labels among conditions, int32 [batch], if there are any."""
-    return tf.cast(condition["label"], tf.int32) if condition else None
+    """Returns the labels among conditions, integers [batch], if there are any."""
+    return tf.convert_to_tensor(condition["label"]) if condition else None
 
 
 def with_labels(inputs: tf.Tensor, condition: Conditions | None) -> Any:

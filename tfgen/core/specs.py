@@ -166,7 +166,7 @@ def checked(value: Any, spec: tf.TensorSpec, name: str) -> tf.Tensor:
     """
     value = _like(value, spec, name)
     # Integers may be out of the range of the type that they are cast to.
-    known = tf.cast(value, tf.int64 if spec.dtype.is_integer else spec.dtype)
+    known = as_int64(value) if spec.dtype.is_integer else tf.cast(value, spec.dtype)
     if tf.executing_eagerly():
         check_values(known.numpy(), spec, name)
         return tf.cast(value, spec.dtype)
@@ -175,6 +175,13 @@ def checked(value: Any, spec: tf.TensorSpec, name: str) -> tf.Tensor:
     assertion = tf.debugging.Assert(fine, [*received, "to", tf.reduce_max(known)])
     with tf.control_dependencies([assertion]):
         return tf.cast(tf.identity(value), spec.dtype)  # A cast to the same type is no operation.
+
+
+def as_int64(value: tf.Tensor) -> tf.Tensor:
+    """Returns integers of any type as int64; those beyond it become the largest."""
+    if value.dtype == tf.uint64:
+        value = tf.minimum(value, tf.constant(tf.int64.max, tf.uint64))
+    return tf.cast(value, tf.int64)
 
 
 def with_shape(value: Any, spec: tf.TensorSpec, name: str) -> tf.Tensor:

@@ -76,10 +76,8 @@ class LatentTable(Configurable, keras.layers.Layer):
         if not index.dtype.is_integer:
             raise TypeError(expected("integer indices", index.dtype.name))
         # A GPU would read zeros outside of the table.
-        checked = checked_indices(index, self.num_examples, "latent indices")
+        checked, inside = checked_indices(index, self.num_examples, "latent indices")
         rows = tf.gather(self.codes.value, checked)
-        # XLA drops checks, and clips indices: what is outside must not look like a latent.
-        inside = (index >= 0) & (index < self.num_examples)
         return tf.where(inside[:, tf.newaxis], rows, float("nan"))
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, int]:

@@ -165,14 +165,10 @@ def pair_of_shapes(shapes: tuple, what: str) -> tuple[Shape, Shape]:
 def embedded(
     labels: tf.Tensor, embedding: keras.layers.Layer, num_classes: int, training: bool
 ) -> tf.Tensor:
-    """Returns the embeddings [batch, dim] of labels [batch], after a check of those.
-
-    XLA drops checks, and clips indices: what is outside must not look like a class, and is NaN.
-    """
+    """Returns the embeddings [batch, dim] of labels [batch], NaN of those that are no class."""
     check_rank("labels", labels.shape, 1, "[batch]")
     if not labels.dtype.is_integer:
         raise TypeError(expected("integer labels", labels.dtype.name))
-    inside = (labels >= 0) & (labels < num_classes)
-    labels = checked_indices(labels, num_classes, "labels")
+    labels, inside = checked_indices(labels, num_classes, "labels")
     options = {"training": training} if not isinstance(embedding, keras.layers.Embedding) else {}
     return tf.where(inside[:, tf.newaxis], embedding(labels, **options), float("nan"))

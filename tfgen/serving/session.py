@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -61,14 +62,19 @@ class SessionLoader:
             Its outputs by name, arrays [batch, ...].
 
         Raises:
-            ValueError: when there is no such signature, or it takes other inputs.
+            TypeError: when an input is of another kind, e.g. floats rather than integers.
+            ValueError: when there is no such signature, it takes other inputs, or an integer is out
+                of the range of the type that it has there.
         """
         check_member("signature", signature, self.signatures)
         definition = self.signatures[signature]
         if set(inputs) != set(definition.inputs):
             raise ValueError(expected(f"inputs {sorted(definition.inputs)}", sorted(inputs)))
         fetches = {name: info.name for name, info in definition.outputs.items()}
-        feeds = {definition.inputs[name].name: value for name, value in inputs.items()}
+        feeds = {
+            definition.inputs[name].name: _as_type(value, definition.inputs[name].dtype, name)
+            for name, value in inputs.items()
+        }
         return self._session.run(fetches, feeds)
 
     def close(self) -> None:
@@ -85,6 +91,21 @@ class SessionLoader:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _as_type(value: Any, dtype: int, name: str) -> np.ndarray:
+    """Returns an input as an array of a type, or raises; a session would cast whatever it is."""
+    value, wanted = np.asarray(value), tf.as_dtype(dtype)
+    if not np.can_cast(value.dtype, wanted.as_numpy_dtype, "same_kind"):
+        raise TypeError(expected(f"`{name}` of {wanted.name}", value.dtype))
+    if (
+        wanted.is_integer
+        and value.size
+        and not wanted.min <= value.min() <= value.max() <= wanted.max
+    ):
+        what = f"`{name}` within {wanted.name}"
+        raise ValueError(expected(what, f"{value.min()} to {value.max()}"))
+    return value.astype(wanted.as_numpy_dtype)
 
 
 @contextlib.contextmanager
