@@ -9,7 +9,7 @@ from scipy.io import wavfile
 from scipy.signal import resample_poly
 
 from tests import faults
-from tfgen.data import load_audio
+from tfgen.data import load, load_audio
 
 
 def tone(rate=8000, seconds=0.05, hertz=200.0):
@@ -85,6 +85,18 @@ def test_splits(folder):
     assert len(read(folder, num_examples=2)) == 2
 
 
+def test_splits_and_classes_of_folders(folder):
+    (folder / "train").mkdir()
+    for name in ("low", "high"):
+        (folder / name).rename(folder / "train" / name)
+    (folder / "test").mkdir()
+    (folder / "test" / "low").symlink_to(folder / "train" / "low")
+    train, test = read(folder), read(folder, split="test")
+    assert (train.split, len(train), len(test)) == ("train", 5, 3)
+    assert train.class_names == test.class_names == ("high", "low")
+    np.testing.assert_array_equal(test.labels, [1, 1, 1])
+
+
 def test_classes_by_name(folder):
     examples = read(folder, class_of=lambda path: path.suffix)
     assert examples.class_names == (".WAV", ".wav")
@@ -136,8 +148,10 @@ def test_nothing_but_regular_files(tmp_path):
     os.mkfifo(tmp_path / "a.wav")
     with pytest.raises(ValueError, match="Expected a folder of .wav files. Received: none in"):
         read(tmp_path)
-    with pytest.raises(ValueError, match="Expected a folder of .wav files. Received: none in"):
+    with pytest.raises(ValueError, match="Expected folders that can be read.*missing"):
         read(tmp_path / "missing")
+    with pytest.raises(ValueError, match="load_audio reads .wav"):
+        load(tmp_path)
 
 
 BAD_ARGUMENTS = {

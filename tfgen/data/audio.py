@@ -11,6 +11,7 @@ import numpy as np
 
 from tfgen.core.checks import check_integer, expected
 from tfgen.data.examples import Examples
+from tfgen.data.folder import Name, labels_of, owners_of, rows_of_splits, walk
 from tfgen.data.sources import Request
 
 MAX_RATE = 768_000  # Hz; no recorder has a higher one.
@@ -20,7 +21,7 @@ FILTER_REACH = 10  # Samples on each side, of the lower of two rates, that a res
 
 def load_audio(
     folder: str | os.PathLike,
-    split: str = "all",
+    split: str | None = None,
     batch_size: int = 128,
     *,
     sample_rate: int,
@@ -28,7 +29,7 @@ def load_audio(
     num_examples: int | None = None,
     seed: int = 0,
     skip_unreadable: bool = False,
-    class_of: Callable[[pathlib.Path], str] | None = None,
+    class_of: Callable[[pathlib.PurePath], str] | None = None,
 ) -> Examples:
     """Loads recordings, with labels if there are any, into memory.
 
@@ -37,8 +38,7 @@ def load_audio(
     Args:
         folder: of .wav files, at any depth, in the order of their paths: integers of 8 to 64 bits
             or floats in [-1, 1], of any rate; of several channels the mean is taken.
-        split: "all" in this order; or "train" or "test", 80 % and 20 % of one fixed permutation,
-            whatever the seed.
+        split: as `load` has it of a folder.
         batch_size: examples in a batch, over all replicas.
         sample_rate: of the examples in Hz, at most 768,000; what has another is resampled, through
             a filter that keeps higher frequencies from becoming lower ones.
@@ -48,8 +48,8 @@ def load_audio(
         seed: of the order of the examples in training.
         skip_unreadable: leave out files that cannot be read, with a warning.
         class_of: returns the name of a recording's class, of its path below the folder, e.g.
-            `lambda path: path.name[0]`. Unless given, the sub-folders of the folder are the
-            classes, if every recording is inside one.
+            `lambda path: path.name[0]`. Unless given, the sub-folders are the classes, as `load`
+            has it.
 
     Returns:
         The examples.
@@ -69,47 +69,30 @@ def load_audio(
         raise ValueError(expected(f"`sample_rate` <= {MAX_RATE}", sample_rate))
     folder = pathlib.Path(folder).expanduser()
     names = _names(folder)
-    rows = request.rows(len(names))
-    paths = [folder / names[row] for row in rows]
+    owners = owners_of(folder, names)
+    split, rows = rows_of_splits(owners, request)
+    paths = [folder.joinpath(*names[row]) for row in rows]
     audio, kept = _read_files(paths, sample_rate, length, skip_unreadable)
-    if not len(kept):
+    if not kept:
         what = f"a readable recording in {folder}"
         raise ValueError(expected(what, f"{len(rows)} unreadable files"))
-    labels, class_names = _labels(names, class_of)
-    return Examples(
-        audio,
-        None if labels is None else labels[rows][kept],
-        batch_size,
-        seed,
-        class_names=class_names,
-        name=str(folder),
-        split=split,
-    )
-
-
-def _names(folder: pathlib.Path) -> list[pathlib.Path]:
-    """Returns the .wav files below a folder that are not hidden; raises ValueError if none are."""
-    files = (path for path in folder.rglob("*") if path.suffix.lower() == ".wav")
-    names = (path.relative_to(folder) for path in files if path.is_file())
-    shown = (name for name in names if not any(part.startswith(".") for part in name.parts))
-    found = sorted(shown, key=lambda name: name.as_posix())
-    if not found:
-        raise ValueError(expected("a folder of .wav files", f"none in {folder}"))
-    return found
-
-
-def _labels(
-    names: Sequence[pathlib.Path], class_of: Callable[[pathlib.Path], str] | None
-) -> tuple[np.ndarray | None, tuple[str, ...] | None]:
-    """Returns the class of each recording and the names of the classes, or None."""
     if class_of is None:
-        if any(len(name.parts) == 1 for name in names):
-            return None, None
-        class_of = lambda name: name.parts[0]  # noqa: E731
-    classes = [class_of(name) for name in names]
-    class_names = tuple(sorted(set(classes)))
-    number = {name: index for index, name in enumerate(class_names)}
-    return np.array([number[name] for name in classes], np.int64), class_names
+        labels, class_names = labels_of(names, owners, rows[kept])
+    else:
+        classes = [class_of(pathlib.PurePath(*name)) for name in names]
+        class_names, labels = np.unique(classes, return_inverse=True)
+        labels = labels[rows[kept]]
+    named = {} if labels is None else {"class_names": tuple(map(str, class_names))}
+    return Examples(audio, labels, batch_size, seed, name=str(folder), split=split, **named)
+
+
+def _names(folder: pathlib.Path) -> list[Name]:
+    """Returns the .wav files below a folder that are not hidden; raises ValueError if none are."""
+    found = (name for name in walk(folder, (), frozenset()) if name[-1].lower().endswith(".wav"))
+    names = [name for name in found if folder.joinpath(*name).is_file()]
+    if not names:
+        raise ValueError(expected("a folder of .wav files", f"none in {folder}"))
+    return sorted(names, key="/".join)
 
 
 def _read_files(

@@ -36,7 +36,7 @@ def read_folder(folder: pathlib.Path, request: Request) -> Source:
     """
     skipped = Skipped(request.skip_unreadable)
     names = _image_names(folder, skipped)
-    owners = _owners(folder, names) if request.split_folders else [None] * len(names)
+    owners = owners_of(folder, names) if request.split_folders else [None] * len(names)
     split, rows = rows_of_splits(owners, request)
     files, kept = look_at([folder.joinpath(*names[row]) for row in rows], request, skipped)
     if files is not None:
@@ -45,7 +45,7 @@ def read_folder(folder: pathlib.Path, request: Request) -> Source:
     skipped.warn()
     if files is None or not len(images):
         raise ValueError(expected(f"a readable image in {folder}", f"{len(rows)} unreadable files"))
-    labels, class_names = _labels(names, owners, rows)
+    labels, class_names = labels_of(names, owners, rows)
     if labels is None:
         return Source(images, split=split)
     return Source(images, labels, len(class_names), class_names, split)
@@ -60,7 +60,7 @@ def _image_names(folder: pathlib.Path, skipped: Skipped) -> list[Name]:
         ValueError: if there are none, or a folder cannot be read.
     """
     names, passed_over = [], Counter()
-    for name in _walk(folder, (), frozenset()):
+    for name in walk(folder, (), frozenset()):
         suffix = pathlib.PurePath(name[-1]).suffix.lower()
         if suffix in SUFFIXES:
             names.append(name)
@@ -70,7 +70,7 @@ def _image_names(folder: pathlib.Path, skipped: Skipped) -> list[Name]:
             skipped.add(UnreadableImage(folder.joinpath(*name), "a broken link"))
     others = ", ".join(f"{count} {suffix}" for suffix, count in sorted(passed_over.items()))
     if not names:
-        what = f"a folder with images ({', '.join(SUFFIXES)})"
+        what = f"a folder with images ({', '.join(SUFFIXES)}; tfgen.data.load_audio reads .wav)"
         received = f"none in {folder}" + (
             f", but images of other formats: {others}" if others else ""
         )
@@ -81,7 +81,7 @@ def _image_names(folder: pathlib.Path, skipped: Skipped) -> list[Name]:
     return sorted(names, key="/".join)
 
 
-def _walk(folder: pathlib.Path, name: Name, above: frozenset[tuple[int, int]]) -> Iterator[Name]:
+def walk(folder: pathlib.Path, name: Name, above: frozenset[tuple[int, int]]) -> Iterator[Name]:
     """Yields the files in a folder and below it that are not hidden.
 
     Links to folders are followed, but for those to a folder that they are in.
@@ -100,12 +100,12 @@ def _walk(folder: pathlib.Path, name: Name, above: frozenset[tuple[int, int]]) -
         if entry.name.startswith("."):
             continue
         if os.path.isdir(entry) if entry.is_symlink() else entry.is_dir():
-            yield from _walk(folder / entry.name, (*name, entry.name), above | {identity})
+            yield from walk(folder / entry.name, (*name, entry.name), above | {identity})
         else:
             yield (*name, entry.name)
 
 
-def _owners(folder: pathlib.Path, names: Sequence[Name]) -> list[str | None]:
+def owners_of(folder: pathlib.Path, names: Sequence[Name]) -> list[str | None]:
     """Returns the split that each image belongs to, or None for all where there are no splits.
 
     Raises:
@@ -159,7 +159,7 @@ def _border(text: str | None, total: int) -> int | None:
     return round(int(text[:-1]) * total / 100)
 
 
-def _labels(
+def labels_of(
     names: Sequence[Name], owners: Sequence[str | None], rows: np.ndarray
 ) -> tuple[np.ndarray | None, tuple[str, ...]]:
     """Returns the class of each row and the names of classes, or None and no names.
