@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -56,30 +57,68 @@ def test_a_file_that_is_there_is_replaced(tmp_path):
     assert (tmp_path / "a.txt").read_text() == "second" and names(tmp_path) == ["a.txt"]
 
 
+@pytest.fixture
+def names_of():
+    """Returns a function of a path and a process, the names that its writer may have left."""
+
+    def left(path, process, machine=None):
+        with temporary_sibling(path) as own:
+            place, number, random = own.name.removesuffix(path.suffix).split("-")[-3:]
+        assert number == str(os.getpid())
+        writer = f"{machine or place}-{process}-{random[::-1]}"
+        return path.with_name(f".{path.stem}.unfinished-{writer}{path.suffix}")
+
+    return left
+
+
+def age(path, days):
+    """Makes a file, or a directory and what is in it, look written some days ago."""
+    then = time.time() - days * 24 * 3600
+    for each in (path, *path.rglob("*")):
+        os.utime(each, (then, then))
+
+
 @pytest.mark.parametrize("name", ["a[1].keras", "flags", "x.tar.gz"])
-def test_what_killed_writers_left_is_removed(tmp_path, name):
-    path = tmp_path / name
-    ended = ended_process()
-    for number in (ended, os.getpid()):  # Its number may have been ours.
-        left = tmp_path / f".{path.stem}.unfinished-{number}{path.suffix}"
-        left.mkdir() if number == ended else left.write_text("half")
+def test_what_killed_writers_left_is_removed(tmp_path, names_of, name):
+    path, ended = tmp_path / name, ended_process()
+    names_of(path, ended).write_text("half")
+    directory = names_of(path, 10**12)  # No process has such a number.
+    directory.mkdir()
+    (directory / "half").write_text("")
     write_text(path, "whole")
     assert names(tmp_path) == [name]
 
 
-def test_what_others_write_is_let_be(tmp_path):
-    path = tmp_path / "flags"
-    ended = ended_process()
+def test_what_others_write_is_let_be(tmp_path, names_of):
+    path, ended = tmp_path / "flags", ended_process()
     others = [
-        f".flags.unfinished-{os.getppid()}",  # The same file, by a process that lives.
-        f".flags.unfinished-{ended}.json",
-        f".other.unfinished-{ended}",
+        names_of(path, os.getppid()).name,  # The same file, by a process that lives.
+        names_of(path, os.getpid()).name,  # Or by another thread.
+        names_of(path.with_suffix(".json"), ended).name,
+        names_of(tmp_path / "other", ended).name,
         "flags.unfinished",
+        ".flags.unfinished-by hand",
     ]
     for other in others:
         (tmp_path / other).write_text("half")
     write_text(path, "whole")
     assert names(tmp_path) == sorted([*others, "flags"])
+
+
+@pytest.mark.parametrize("machine", ["0123456789ab", "0"])
+def test_what_another_machine_writes_is_let_be_until_it_is_old(tmp_path, names_of, machine):
+    """Its processes cannot be seen: the same directory may be mounted in several containers."""
+    path, ended = tmp_path / "version", ended_process()
+    left = names_of(path, ended, machine)
+    (left / "variables").mkdir(parents=True)
+    (left / "variables" / "data").write_text("half")
+    age(left, days=2)
+    (left / "variables" / "data").write_text("more")
+    write_text(path, "whole")
+    assert left.exists()
+    age(left, days=2)
+    write_text(path, "whole")
+    assert names(tmp_path) == ["version"]
 
 
 def test_threads_do_not_write_to_one_name(tmp_path):

@@ -3,13 +3,21 @@
 import contextlib
 import difflib
 import glob
+import hashlib
 import os
+import re
 import shutil
-import threading
+import socket
+import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 from tfgen.core.checks import expected
+
+_WRITER = re.compile("([0-9a-f]{12}|0)-[0-9]+-[0-9a-f]{8}")
+_ABANDONED = 24 * 3600.0
+"""Seconds without a write after which what another machine's writer left is removed."""
 
 
 @contextlib.contextmanager
@@ -30,24 +38,59 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
 def temporary_sibling(path: str | os.PathLike) -> Iterator[Path]:
     """Yields a hidden name beside a path, with its suffix; what still has it at the end is removed.
 
-    What such writers of the same path have left that were killed is removed first.
+    The name is that of this writer alone. What killed writers of the same path have left is removed
+    first: at once where their processes can be seen to have ended, else when it is a day old. The
+    directory may be shared with other containers or machines, whose processes cannot be seen.
 
     Args:
         path: of a file or a directory; the directory that it is in is made if there is none.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    start, own = f".{path.stem}.unfinished-", str(threading.get_native_id())
+    start = f".{path.stem}.unfinished-"
     for other in path.parent.glob(f"{glob.escape(start)}*{glob.escape(path.suffix)}"):
         writer = other.name.removeprefix(start).removesuffix(path.suffix)
-        # After a restart of the machine, or in a container, this thread may have their number, too.
-        if writer.isdigit() and (writer == own or not Path("/proc", writer).exists()):
+        if _WRITER.fullmatch(writer) and (_has_ended(writer) or _age(other) > _ABANDONED):
             _remove(other)
+    own = f"{_machine()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     sibling = path.with_name(start + own + path.suffix)
     try:
         yield sibling
     finally:
         _remove(sibling)
+
+
+def _machine() -> str:
+    """Returns what processes have in common that see each other; "0" if that is not known."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text()
+        seen = f"{socket.gethostname()} {boot} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return "0"
+    return hashlib.sha256(seen.encode()).hexdigest()[:12]
+
+
+def _has_ended(writer: str) -> bool:
+    """Tells whether a writer is known to have ended."""
+    machine, process, _ = writer.split("-")
+    if machine == "0" or machine != _machine():
+        return False
+    try:
+        os.kill(int(process), 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except OSError:
+        pass  # It is another user's.
+    return False
+
+
+def _age(path: Path) -> float:
+    """Returns for how many seconds nothing was written to a file, or to a directory."""
+    written = [0.0]
+    for each in (path, *path.rglob("*")):
+        with contextlib.suppress(OSError):  # Another writer may remove it just now.
+            written.append(each.stat().st_mtime)
+    return time.time() - max(written)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
