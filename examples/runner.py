@@ -20,6 +20,7 @@ import tfgen
 from tfgen.core import specs
 from tfgen.core.files import check_writable, write_text, written_whole
 from tfgen.data.tfds import UnknownSplit
+from tfgen.serving.versions import versions
 
 FLAGS = flags.FLAGS
 
@@ -306,8 +307,7 @@ def sheet(path: Path, panels: dict[str, np.ndarray]) -> None:
 
 def export_and_check(model: tfgen.GenerativeModel, path: Path, numbers: dict[str, Any]) -> None:
     """Exports a model once, compares it with what a server loads, and says how to call it."""
-    versions = sorted(path.glob("[0-9]*"), key=lambda version: int(version.name))
-    version = versions[-1] if versions else tfgen.serving.export(model, path, numbers)
+    *_, version = versions(path).values() or [tfgen.serving.export(model, path, numbers)]
     given = {name: specs.rows(spec, 4).numpy() for name, spec in model.condition_specs.items()}
     with tfgen.serving.SessionLoader(version) as served:
         seeds = [FLAGS.seed + (row << 32) for row in range(4)]

@@ -22,8 +22,11 @@ def main(argv: list[str]) -> None:
     if len(argv) > 1:
         sys.exit(f"Expected flags only. Received: {argv[1:]}")
     logging.set_verbosity(logging.ERROR)
-    model = tfgen.load_model(FLAGS.model, tfgen.GenerativeModel)
-    version = tfgen.serving.export(model, FLAGS.path)
+    try:
+        model = tfgen.load_model(FLAGS.model, tfgen.GenerativeModel)
+        version = tfgen.serving.export(model, FLAGS.path)
+    except (OSError, TypeError, ValueError) as error:
+        sys.exit(str(error))
     with tfgen.serving.SessionLoader(version) as served:
         print(f"{version} holds the signatures {', '.join(sorted(served.signatures))}")
 

@@ -14,7 +14,7 @@ from tests.contract import cases, processes
 from tests.contract.warmup_protocol import read_requests
 from tfgen import serving
 from tfgen.core import random
-from tfgen.core.specs import by_name, like_nest
+from tfgen.core.specs import bounds, by_name, like_nest
 from tfgen.model.inversion import Encoding, latents
 from tfgen.model.rows import VERBS
 
@@ -185,25 +185,25 @@ def test_model_card(served, trained, case):
     ranges = {"images": [0.0, 1.0], "points": None, "tokens": [0, 2]}
     assert card["range"] == ranges[model.event_spec.name]
     assert "2**32" in card["seed_contract"]
-    assert set(card["condition_ranges"]) == set(model.condition_specs)
-    for name, given in card["outputs"].items():
-        assert set(given) == set(signatures[name][1])
-        for key, described in given.items():
-            shape = signatures[name][1][key]
-            assert [-1 if size is None else size for size in described["shape"]] == shape
     assert card["training_steps"] > 0
     assert card["training_metrics"] == {"fid": 12.5}
     assert card["versions"]["tfgen"] == tfgen.__version__
     assert card["versions"]["tensorflow"] == tf.__version__
     assert set(card["signatures"]) == set(signatures) - {"serving_default"}
-    for name, inputs in card["signatures"].items():
-        shapes = {
-            key: [-1 if size is None else size for size in spec["shape"]]
-            for key, spec in inputs.items()
-        }
-        assert shapes == signatures[name][0]
+    known = {model.event_spec.name: card["range"]}
+    known |= {name: list(bounds(spec)) for name, spec in model.condition_specs.items()}
+    for name, described in card["signatures"].items():
+        for given, shapes in zip(
+            (described["inputs"], described["outputs"]), signatures[name], strict=True
+        ):
+            assert shapes == {
+                key: [-1 if size is None else size for size in part["shape"]]
+                for key, part in given.items()
+            }
+            for key in known.keys() & given.keys():
+                assert given[key]["range"] == known[key]
     if case.samples:
-        assert card["signatures"]["sample"]["seed"]["dtype"] == "int64"
+        assert card["signatures"]["sample"]["inputs"]["seed"]["dtype"] == "int64"
 
 
 @pytest.mark.parametrize("case", **cases.by_name([c for c in cases.MODELS if c.unserved]))
@@ -246,6 +246,19 @@ def test_a_bad_row_is_refused_by_name(served, trained, bad):
         value[:1] = inputs[wrong][:1]  # The first row is right.
         with pytest.raises(tf.errors.InvalidArgumentError, match=f"Expected `{wrong}`"):
             session(signature, **(inputs | {wrong: value.astype(inputs[wrong].dtype)}))
+
+
+EMPTY = [("gan", "encode"), ("gan_conditional", "sample"), ("bigan", "reconstruct")]
+
+
+@pytest.mark.parametrize("name, signature", EMPTY)
+def test_no_rows_are_refused(served, trained, name, signature):
+    path, *_ = served[name]
+    inputs = inputs_of(trained(cases.named(name)), signature, 1)
+    empty = {key: value[:0] for key, value in inputs.items()}
+    with serving.SessionLoader(path) as session:
+        with pytest.raises(tf.errors.InvalidArgumentError, match="at least one row of `(im|la)"):
+            session(signature, **empty)
 
 
 def test_a_mask_of_another_shape_is_refused(served, trained):

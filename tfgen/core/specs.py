@@ -298,6 +298,12 @@ def check_same_rows(parts: Mapping[str, tf.Tensor]) -> None:
         raise ValueError(expected(f"as many rows of each of {list(parts)}", counts))
 
 
+def check_some_rows(rows: tf.Tensor, name: str) -> None:
+    """Raises ValueError when there are no rows, as far as that is known."""
+    if rows.shape[0] == 0:
+        raise ValueError(expected(f"at least one row of `{name}`", f"shape {tuple(rows.shape)}"))
+
+
 def check_result(value: Any, spec: tf.TensorSpec, method: str) -> None:
     """Raises ValueError or TypeError unless a model's method returned rows of a specification."""
     if value is None:

@@ -229,7 +229,9 @@ class Verbs(Rows):
     # How inputs are checked.
 
     def _checked_examples(self, x: Any) -> tf.Tensor:
-        return specs.checked(x, self.event_spec, self.event_spec.name)
+        x = specs.checked(x, self.event_spec, self.event_spec.name)
+        specs.check_some_rows(x, self.event_spec.name)
+        return x
 
     def _checked_latents(self, z: Any) -> Any:
         if self.latent_spec is None:
@@ -245,6 +247,8 @@ class Verbs(Rows):
         parts = zip(keras.tree.flatten(z), named.items(), strict=True)
         found = {name: specs.checked(part, spec, name) for part, (name, spec) in parts}
         specs.check_same_rows(found)
+        for name, part in found.items():
+            specs.check_some_rows(part, name)
         return specs.like_nest(self.latent_spec, list(found.values()))
 
     def _float_latents(self, z: Any) -> Any:

@@ -1,7 +1,7 @@
 """The signatures a model is served by, all made alike from its verbs and specifications."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import keras
 import tensorflow as tf
@@ -33,6 +33,7 @@ class Endpoint:
         function: named inputs to named outputs.
         inputs: the specification of a batch of each input.
         example: one row of each input.
+        ranges: the interval of the values of each input and output that has one.
         warms_up: whether a server warms up with the example.
     """
 
@@ -40,6 +41,7 @@ class Endpoint:
     function: Callable[..., Tensors]
     inputs: dict[str, tf.TensorSpec]
     example: Tensors = field(default_factory=dict)
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
     warms_up: bool = True
 
 
@@ -88,7 +90,7 @@ def _endpoint(model: GenerativeModel, name: str, num_importance: int) -> Endpoin
     answer = getattr(model, f"{name}_rows")
 
     def function(**given: tf.Tensor) -> Tensors:
-        with tf.control_dependencies([_as_many_rows(given)]):
+        with tf.control_dependencies(_row_checks(given)):
             rows = {key: _checked(given[key], spec, key) for key, spec in inputs.items()}
         condition = {key: rows[key] for key in model.condition_specs}
         takes = {what: _argument(model, what, rows) for what in verb.takes}
@@ -101,6 +103,7 @@ def _endpoint(model: GenerativeModel, name: str, num_importance: int) -> Endpoin
         function,
         {key: specs.batched(spec, key) for key, spec in inputs.items()},
         {key: _example(spec, key) for key, spec in inputs.items()},
+        _ranges(inputs | _gives(model, verb)),
         not model.is_slow(name),
     )
 
@@ -120,12 +123,19 @@ def _inputs(model: GenerativeModel, verb: Verb) -> dict[str, tf.TensorSpec]:
     return found | dict(model.condition_specs)
 
 
-def _as_many_rows(given: Tensors) -> tf.Operation:
-    """Returns an operation that fails unless all inputs have as many rows as each other."""
-    counts = tf.stack([tf.shape(value)[0] for value in given.values()])
-    same = tf.reduce_all(tf.equal(counts, counts[0]))
-    message = f"Expected as many rows of each of {sorted(given)}. Received:"
-    return tf.debugging.Assert(same, [message, counts])
+def _row_checks(given: Tensors) -> list[tf.Operation]:
+    """Returns operations that fail unless all inputs have as many rows, and at least one."""
+    names = sorted(given)
+    counts = tf.stack([tf.shape(given[name])[0] for name in names])
+    quoted = ", ".join(f"`{name}`" for name in names)
+    checks = {
+        f"as many rows of each of {quoted}": tf.reduce_all(tf.equal(counts, counts[0])),
+        f"at least one row of {quoted}": tf.reduce_all(counts > 0),
+    }
+    return [
+        tf.debugging.Assert(holds, [f"Expected {what}. Received:", counts])
+        for what, holds in checks.items()
+    ]
 
 
 def _checked(value: tf.Tensor, spec: tf.TensorSpec, name: str) -> tf.Tensor:
@@ -144,6 +154,20 @@ def _argument(model: GenerativeModel, what: str, rows: Tensors) -> tf.Tensor | N
 
 def _example(spec: tf.TensorSpec, name: str) -> tf.Tensor:
     return tf.ones([1]) if name == "temperature" else specs.rows(spec, 1)
+
+
+def _gives(model: GenerativeModel, verb: Verb) -> dict[str, tf.TensorSpec]:
+    """Returns the specifications of what a verb gives, as far as their ranges are known."""
+    if verb.gives == "x":
+        return {model.event_spec.name: model.event_spec}
+    if verb.gives == "z":
+        return specs.by_name(model.latent_spec, "z")
+    unit = specs.BoundedSpec([None], tf.float32, verb.gives, 0.0, 1.0)
+    return {verb.gives: unit} if verb.gives == "probabilities" else {}
+
+
+def _ranges(named: dict[str, tf.TensorSpec]) -> dict[str, tuple[float, float]]:
+    return {name: specs.bounds(spec) for name, spec in named.items() if specs.bounds(spec)}
 
 
 def _named(model: GenerativeModel, verb: Verb, result: tf.Tensor) -> Tensors:
@@ -167,4 +191,4 @@ def _as_png(sample: Endpoint, noun: str) -> Endpoint:
         encode = lambda image: tf.io.encode_png(image)  # noqa: E731
         return {"png_bytes": tf.map_fn(encode, pixels, fn_output_signature=tf.string)}
 
-    return Endpoint("sample_png", sample_png, sample.inputs, sample.example, sample.warms_up)
+    return replace(sample, name="sample_png", function=sample_png)

@@ -2,7 +2,8 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+import reprlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -51,31 +52,40 @@ class SessionLoader:
             if not name.startswith("__")  # TensorFlow's own.
         }
 
-    def __call__(self, signature: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+    def __call__(self, signature: str, **inputs: Any) -> dict[str, np.ndarray]:
         """Runs a signature.
 
         Args:
             signature: its name, one of `signatures`.
-            **inputs: its inputs by name, arrays [batch, ...].
+            **inputs: its inputs by name, arrays, tensors or lists [batch, ...].
 
         Returns:
             Its outputs by name, arrays [batch, ...].
 
         Raises:
-            TypeError: when an input is of another kind, e.g. floats rather than integers.
-            ValueError: when there is no such signature, it takes other inputs, or an integer is out
-                of the range of the type that it has there.
+            TypeError: when an input holds values of another kind than its own.
+            ValueError: when there is no such signature, it takes other inputs, or one has another
+                shape or values that its type cannot hold.
+            tf.errors.InvalidArgumentError: when the signature itself refuses a value.
+        """
+        feeds = self.checked(signature, inputs)
+        definition = self.signatures[signature]
+        fetches = {name: info.name for name, info in definition.outputs.items()}
+        names = {definition.inputs[name].name: value for name, value in feeds.items()}
+        return self._session.run(fetches, names)
+
+    def checked(self, signature: str, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Returns the inputs of a signature as arrays of its types, or raises as a call does.
+
+        Args:
+            signature: its name, one of `signatures`.
+            inputs: by name, arrays, tensors or lists [batch, ...].
         """
         check_member("signature", signature, self.signatures)
-        definition = self.signatures[signature]
-        if set(inputs) != set(definition.inputs):
-            raise ValueError(expected(f"inputs {sorted(definition.inputs)}", sorted(inputs)))
-        fetches = {name: info.name for name, info in definition.outputs.items()}
-        feeds = {
-            definition.inputs[name].name: _as_type(value, definition.inputs[name].dtype, name)
-            for name, value in inputs.items()
-        }
-        return self._session.run(fetches, feeds)
+        wanted = self.signatures[signature].inputs
+        if set(inputs) != set(wanted):
+            raise ValueError(expected(f"inputs {sorted(wanted)}", sorted(inputs)))
+        return {name: _as_input(value, wanted[name], name) for name, value in inputs.items()}
 
     def close(self) -> None:
         """Frees the session."""
@@ -93,19 +103,48 @@ class SessionLoader:
         self.close()
 
 
-def _as_type(value: Any, dtype: int, name: str) -> np.ndarray:
-    """Returns an input as an array of a type, or raises; a session would cast whatever it is."""
-    value, wanted = np.asarray(value), tf.as_dtype(dtype)
-    if not np.can_cast(value.dtype, wanted.as_numpy_dtype, "same_kind"):
-        raise TypeError(expected(f"`{name}` of {wanted.name}", value.dtype))
-    if (
-        wanted.is_integer
-        and value.size
-        and not wanted.min <= value.min() <= value.max() <= wanted.max
-    ):
-        what = f"`{name}` within {wanted.name}"
-        raise ValueError(expected(what, f"{value.min()} to {value.max()}"))
-    return value.astype(wanted.as_numpy_dtype)
+_TAKEN_FOR = {"i": "iu", "u": "iu", "f": "iuf", "b": "b"}
+"""The kinds of NumPy's types from which values of a kind are taken."""
+
+
+def _as_input(value: Any, info: Any, name: str) -> np.ndarray:
+    """Returns a value as an array that an input of a signature takes.
+
+    Integers become floats, and numbers others of another width, where they fit.
+
+    Args:
+        value: an array, a tensor or nested lists.
+        info: the input's TensorInfo in the signature.
+        name: of the input.
+    """
+    wanted = tf.as_dtype(info.dtype)
+    try:
+        array = np.asarray(value)
+    except (NotImplementedError, TypeError, ValueError) as error:
+        what = f"`{name}`, an array or lists of one shape"
+        raise ValueError(expected(what, reprlib.repr(value))) from error
+    if wanted == tf.string:
+        kind_fits = all(isinstance(each, str | bytes) for each in array.flat)
+    else:
+        kind_fits = array.dtype.kind in _TAKEN_FOR.get(np.dtype(wanted.as_numpy_dtype).kind, "")
+    if array.size and not kind_fits:
+        received = reprlib.repr(value) if array.dtype == object else array.dtype
+        raise TypeError(expected(f"`{name}` of type {wanted.name}", received))
+    shape = tf.TensorShape(info.tensor_shape)
+    if not shape.is_compatible_with(array.shape):
+        raise ValueError(expected(f"`{name}` of shape {shape}", f"shape {array.shape}"))
+    return _cast(array, wanted, name)
+
+
+def _cast(array: np.ndarray, wanted: tf.DType, name: str) -> np.ndarray:
+    """Returns an array of a type; raises ValueError when a value does not fit into it."""
+    if not array.size or wanted in (tf.string, tf.bool):
+        return array.astype(wanted.as_numpy_dtype)
+    finite = array[np.isfinite(array)]
+    if finite.size and not (wanted.min <= finite.min() and finite.max() <= wanted.max):
+        received = f"values from {finite.min()} to {finite.max()}"
+        raise ValueError(expected(f"`{name}` that {wanted.name} can hold", received))
+    return array.astype(wanted.as_numpy_dtype)
 
 
 @contextlib.contextmanager
