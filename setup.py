@@ -36,6 +36,7 @@ setup(
         "test": ["pytest>=7.4", "pytest-xdist>=3.6", "ruff>=0.12"],
         "examples": ["tensorboard>=2.18"],
         "faiss": ["faiss-cpu>=1.8"],
+        "serve": ["tensorflow-serving-api>=2.18"],  # Stubs for callers; tfgen needs none.
         "torch": ["torch>=2.2"],
         "convert": ["ai-edge-litert>=2.0", "onnxruntime>=1.20", "tf2onnx>=1.16"],
     },

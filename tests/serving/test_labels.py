@@ -57,14 +57,14 @@ def test_labels_beyond_32_bits(served, label):
 def test_codes_beyond_32_bits(served, value):
     """The session would cast them before the signature sees them."""
     codes = {"z": np.array([[value]]), "label": [0]}
-    with pytest.raises(ValueError, match=f"`z` within int32. Received: {value}"):
+    with pytest.raises(ValueError, match=f"`z` that int32 can hold. Received: values from {value}"):
         served("decode", **codes)
     with pytest.raises(ValueError, match=rf"`z` in \[0, 10\). Received: {value} in row 0"):
         _Classes().decode(codes["z"], [0])
 
 
 def test_labels_of_another_kind(served):
-    with pytest.raises(TypeError, match="`label` of int64. Received: float64"):
+    with pytest.raises(TypeError, match="`label` of type int64. Received: float64"):
         served("sample", seed=[0], label=[9.5])
-    with pytest.raises(ValueError, match="`label` within int64. Received: 9223372036854775817"):
+    with pytest.raises(ValueError, match="`label` that int64 can hold. Received: values from 9223372036854775817"):
         served("sample", seed=[0], label=np.array([2**63 + 9], np.uint64))
