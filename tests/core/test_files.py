@@ -12,6 +12,7 @@ from tests.small_models import COMPLAINT
 from tfgen.core.files import (
     check_writable,
     close_paths,
+    remove_unfinished,
     temporary_sibling,
     write_text,
     written_whole,
@@ -94,7 +95,6 @@ def test_what_others_write_is_let_be(tmp_path, names_of):
     others = [
         names_of(path, os.getppid()).name,  # The same file, by a process that lives.
         names_of(path, os.getpid()).name,  # Or by another thread.
-        names_of(path.with_suffix(".json"), ended).name,
         names_of(tmp_path / "other", ended).name,
         "flags.unfinished",
         ".flags.unfinished-by hand",
@@ -103,6 +103,18 @@ def test_what_others_write_is_let_be(tmp_path, names_of):
         (tmp_path / other).write_text("half")
     write_text(path, "whole")
     assert names(tmp_path) == sorted([*others, "flags"])
+
+
+def test_what_killed_writers_left_of_all_files_is_removed(tmp_path, names_of):
+    ended = ended_process()
+    for name in ("a.png", "b", "c[1].keras"):
+        names_of(tmp_path / name, ended).write_text("half")
+    kept = names_of(tmp_path / "d.png", os.getppid())
+    kept.write_text("half")
+    (tmp_path / ".hidden").write_text("")
+    check_writable(tmp_path)
+    assert names(tmp_path) == sorted([kept.name, ".hidden"])
+    remove_unfinished(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize("machine", ["0123456789ab", "0"])

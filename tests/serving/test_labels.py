@@ -66,5 +66,7 @@ def test_codes_beyond_32_bits(served, value):
 def test_labels_of_another_kind(served):
     with pytest.raises(TypeError, match="`label` of type int64. Received: float64"):
         served("sample", seed=[0], label=[9.5])
-    with pytest.raises(ValueError, match="`label` that int64 can hold. Received: values from 9223372036854775817"):
+    with pytest.raises(
+        ValueError, match="`label` that int64 can hold. Received: values from 9223372036854775817"
+    ):
         served("sample", seed=[0], label=np.array([2**63 + 9], np.uint64))

@@ -10,12 +10,12 @@ import shutil
 import socket
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tfgen.core.checks import expected
 
-_WRITER = re.compile("([0-9a-f]{12}|0)-[0-9]+-[0-9a-f]{8}")
+_UNFINISHED = re.compile(r"\..+\.unfinished-(?P<writer>([0-9a-f]{12}|0)-[0-9]+-[0-9a-f]{8})(\..*)?")
 _ABANDONED = 24 * 3600.0
 """Seconds without a write after which what another machine's writer left is removed."""
 
@@ -48,16 +48,27 @@ def temporary_sibling(path: str | os.PathLike) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     start = f".{path.stem}.unfinished-"
-    for other in path.parent.glob(f"{glob.escape(start)}*{glob.escape(path.suffix)}"):
-        writer = other.name.removeprefix(start).removesuffix(path.suffix)
-        if _WRITER.fullmatch(writer) and (_has_ended(writer) or _age(other) > _ABANDONED):
-            _remove(other)
+    _remove_abandoned(path.parent.glob(f"{glob.escape(start)}*{glob.escape(path.suffix)}"))
     own = f"{_machine()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     sibling = path.with_name(start + own + path.suffix)
     try:
         yield sibling
     finally:
         _remove(sibling)
+
+
+def remove_unfinished(directory: Path) -> None:
+    """Removes what killed writers of any path have left in a directory, if it is there."""
+    if directory.is_dir():
+        _remove_abandoned(directory.iterdir())
+
+
+def _remove_abandoned(paths: Iterable[Path]) -> None:
+    """Removes those paths that a writer which has ended left under another name."""
+    for path in paths:
+        left = _UNFINISHED.fullmatch(path.name)
+        if left and (_has_ended(left["writer"]) or _age(path) > _ABANDONED):
+            _remove(path)
 
 
 def _machine() -> str:
@@ -100,8 +111,12 @@ def write_text(path: str | os.PathLike, text: str) -> None:
 
 
 def check_writable(directory: Path) -> None:
-    """Makes a directory, and raises OSError unless files can be written in it."""
+    """Makes a directory, and raises OSError unless files can be written in it.
+
+    What writers that were killed have left in it is removed.
+    """
     try:
+        remove_unfinished(directory)
         with temporary_sibling(directory / "probe") as probe:
             probe.write_bytes(b"\0" * 4096)
     except OSError as error:
