@@ -117,7 +117,7 @@ def test_images_are_turned_as_their_exif_says(tmp_path):
     exif[274] = 6
     Image.new("L", (6, 4)).save(tmp_path / "turned.jpg", exif=exif)
     write_png(tmp_path / "upright.png", 0, (6, 4, 1))
-    assert load(tmp_path, batch_size=1).event_shape == (6, 4, 1)
+    assert load(tmp_path, "all", batch_size=1).event_shape == (6, 4, 1)
 
 
 def test_images_of_other_formats_are_counted_in_one_warning(folder):
