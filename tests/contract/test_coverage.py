@@ -26,7 +26,10 @@ BASES = {
 }
 MACHINERY = {
     "tfgen.training.checkpoint.Checkpoint": "a callback; test_resume.py kills runs that use it",
+    "tfgen.data.decoding.Header": "a record",
     "tfgen.data.examples.Examples": "training data; tested in tests/data",
+    "tfgen.data.image_files.ImageFiles": "files to decode; tested in tests/data",
+    "tfgen.data.image_files.Skipped": "a list of reasons; tested in tests/data",
     "tfgen.training.not_finite.FiniteGuard": "a callback; test_not_finite.py trips it",
     "tfgen.training.update.Update": "a record",
     "tfgen.core.specs.BoundedSpec": "a specification; tested in tests/core/test_specs.py",
