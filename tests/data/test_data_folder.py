@@ -284,8 +284,10 @@ def test_labels_stay_with_their_images_when_pixels_are_damaged(tmp_path, monkeyp
     np.testing.assert_array_equal(examples.labels, [0, 0, 0, 1, 1, 1, 1])
 
 
-def test_nothing_readable(tmp_path):
-    (tmp_path / "a.png").write_bytes(b"")
+@pytest.mark.parametrize("length", [0, 45], ids=["no header", "no pixels"])
+def test_nothing_readable(tmp_path, length):
+    write_png(tmp_path / "a.png", 0)
+    (tmp_path / "a.png").write_bytes((tmp_path / "a.png").read_bytes()[:length])
     with (
         pytest.warns(UserWarning, match="Skipped 1"),
         pytest.raises(ValueError, match="a readable image in .*Received: 1 unreadable files"),

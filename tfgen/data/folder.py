@@ -38,13 +38,15 @@ def read_folder(folder: pathlib.Path, request: Request) -> Source:
     names = _image_names(folder, skipped)
     owners = owners_of(folder, names) if request.split_folders else [None] * len(names)
     split, rows = rows_of_splits(owners, request)
+    total = len(rows)
     files, kept = look_at([folder.joinpath(*names[row]) for row in rows], request, skipped)
     if files is not None:
         images, decoded = read_into_memory(files, skipped)
-        rows = rows[kept[decoded]]
+        kept = kept[decoded]
+    rows = rows[kept]
     skipped.warn()
-    if files is None or not len(images):
-        raise ValueError(expected(f"a readable image in {folder}", f"{len(rows)} unreadable files"))
+    if not len(rows):
+        raise ValueError(expected(f"a readable image in {folder}", f"{total} unreadable files"))
     labels, class_names = labels_of(names, owners, rows)
     if labels is None:
         return Source(images, split=split)
