@@ -168,6 +168,13 @@ def test_limits_of_the_process_do_not_matter(tmp_path, monkeypatch):
     assert inspect(tmp_path / "a.png").shape == decode(tmp_path / "a.png").shape
 
 
+def test_a_limit_of_pillow_that_does_matter_is_named(tmp_path, monkeypatch):
+    COLOUR.save(tmp_path / "a.tif", compression="tiff_lzw")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    with pytest.raises(UnreadableImage, match=r"a.tif: .*63 pixels.* \(PIL.Image.MAX_IMAGE_PIXELS"):
+        decode(tmp_path / "a.tif")
+
+
 def test_large_files_are_refused_unread(tmp_path):
     COLOUR.save(tmp_path / "a.png")
     os.truncate(tmp_path / "a.png", 2**40)  # Of which the disk stores nothing.

@@ -211,5 +211,7 @@ def _reason(error: Exception) -> str:
     """Returns what is wrong with a file, in one line."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
+    if isinstance(error, Image.DecompressionBombError):  # Of .webp and .tif files only.
+        return f"{error} (PIL.Image.MAX_IMAGE_PIXELS, as max_pixels, sets a limit)"
     is_worded = isinstance(error, (OSError, SyntaxError, ValueError)) and str(error)
     return f"damaged ({(str(error) if is_worded else repr(error)).splitlines()[0]})"
