@@ -218,14 +218,14 @@ def _checked(real: Any, fake: Any, k: int) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True)
 class _Pairs:
-    """Some rows of x with all of y, and their squared distances, right to `errors`.
+    """Some rows of x with all of y, their squared distances, and how far these may be off.
 
     Attributes:
         x, y: float [rows, dimension] and [num_y, dimension].
         x_kinds, y_kinds: int [rows] and [num_y]; equal for equal vectors of one side.
         rows: which the x are.
         distances: squared, float64 [rows, num_y], from products of matrices.
-        errors: by which they may be wrong, float64 [rows, num_y].
+        x_errors, y_errors: [rows, 1] and [num_y], whose sums distances are off by at most.
     """
 
     x: np.ndarray
@@ -234,12 +234,17 @@ class _Pairs:
     y_kinds: np.ndarray
     rows: slice
     distances: np.ndarray
-    errors: np.ndarray
+    x_errors: np.ndarray
+    y_errors: np.ndarray
 
     def within(self, radii: np.ndarray) -> np.ndarray:
         """Tells which pairs are as near as squared radii, [num_y] or [rows, 1], ties let in."""
-        within = self.distances <= radii
-        unsure = np.nonzero(np.abs(self.distances - radii) <= self.errors + TIE * radii)
+        one_a_row = radii.shape == self.x_errors.shape
+        of_x, of_y = self.x_errors, self.y_errors
+        errors = of_x + of_y.max() if one_a_row else of_x.max() + of_y
+        errors = errors + TIE * radii
+        within = self.distances <= radii + errors
+        unsure = np.nonzero(within & (self.distances >= radii - errors))
         radii = np.broadcast_to(radii, within.shape)[unsure]
         within[unsure] = self.exact(*unsure) <= (1 + TIE) * radii
         return within
@@ -276,12 +281,11 @@ def _squared_radii(x: np.ndarray, k: int) -> np.ndarray:
     for pairs in _pairs(x, x):
         near, own = pairs.distances, np.arange(len(pairs.distances))
         near[own, np.arange(len(x))[pairs.rows]] = np.inf
-        # No more than k are surely nearer than this.
-        most = np.partition(near + pairs.errors, k - 1, axis=1)[:, k - 1]
-        i, j = np.nonzero(near - pairs.errors <= most[:, np.newaxis])
-        exact = np.sort(np.rec.fromarrays([i, pairs.exact(i, j)]))
-        first = np.searchsorted(exact.f0, own)
-        radii[pairs.rows] = exact.f1[first + k - 1]
+        kth = np.partition(near, k - 1, axis=1)[:, k - 1 : k]
+        i, j = np.nonzero(near <= kth + 2 * (pairs.x_errors + pairs.y_errors.max()))
+        exact = pairs.exact(i, j)
+        exact = exact[np.lexsort((exact, i))]
+        radii[pairs.rows] = exact[np.searchsorted(i, own) + k - 1]
     return radii
 
 
@@ -296,10 +300,11 @@ def _pairs(x: np.ndarray, y: np.ndarray) -> Iterator[_Pairs]:
     for start in range(0, len(x), size):
         rows = slice(start, start + size)
         part = x[rows] - centre
-        sums = np.sum(part * part, axis=1)[:, np.newaxis] + norms
+        part_norms = np.sum(part * part, axis=1, keepdims=True)
         distances = part @ near.T
         distances *= -2.0
-        distances += sums
-        sums *= rounding
+        distances += part_norms
+        distances += norms
         distances = np.maximum(distances, 0.0, out=distances)
-        yield _Pairs(x[rows], y, x_kinds[rows], y_kinds, rows, distances, sums)
+        errors = rounding * part_norms, rounding * norms
+        yield _Pairs(x[rows], y, x_kinds[rows], y_kinds, rows, distances, *errors)
