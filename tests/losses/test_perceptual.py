@@ -56,7 +56,7 @@ def test_colour_images():
 def test_weights_and_pixel_loss():
     x, y = pair(2, 4, 4, 3)
     loss = Perceptual(network(), ("mix", "pool"), (0.5, 3.0), SquaredError(), 0.25)
-    pixels = 0.25 * ((x - y) ** 2).sum((1, 2, 3))
+    pixels = 0.25 * ((x - y) ** 2).mean((1, 2, 3))
     reference = pixels + expected(x, y, (0.5, 3.0), pixel_weight=0)
     np.testing.assert_allclose(loss(x, y), reference, rtol=1e-5)
 
