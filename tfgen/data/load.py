@@ -17,7 +17,10 @@ from tfgen.data.sources import Request, Source, read_array, read_digits
 from tfgen.data.tfds import is_tfds_name, read_tfds, unknown_name
 from tfgen.data.transforms import ImageSize
 
-READABLE = f"a folder of images ({', '.join(SUFFIXES)}), an .npy or an .npz file"
+READABLE = (
+    f"a folder of images ({', '.join(SUFFIXES)}; load_audio reads those of .wav), an .npy or an "
+    ".npz file"
+)
 
 
 def load(
