@@ -18,7 +18,7 @@ TRAIN_FRACTION = 0.8
 KINDS = (
     "images [n, height, width, channels], grey ones [n, height, width] (channels=1 says that they "
     "are, where the width is 1, 3 or 4), audio [n, time, 1] of floats, or tokens [n, length] of "
-    "integers, not uint8"
+    "integers, not uint8 (tfgen.data.Examples takes any array)"
 )
 
 
