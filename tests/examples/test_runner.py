@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from tests.data.test_data_tfds import image, write_data_set
+from tests.small_models import small_glo
+from tfgen.model.inversion import Inversion
 
 
 @pytest.fixture
@@ -72,3 +74,12 @@ def test_held_out_data_are_other_than_those_to_train_on(runner, tmp_path, write,
     fewer, heldout = runner.load_data()
     assert fewer.num_examples == 6
     np.testing.assert_array_equal(heldout.x, parts[1].x)
+
+
+def test_an_export_that_was_set_aside_is_no_version(runner, tmp_path):
+    runner.FLAGS.mixed_precision = "none"
+    (tmp_path / "1.bak").mkdir()
+    model = small_glo(inversion=Inversion(1, 1))
+    for _ in range(2):  # The second finds that of the first.
+        runner.export_and_check(model, tmp_path, {})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "1.bak"]

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from tests.faults import cut, flip, largest_file
-from tests.small_models import COMPLAINT, blocks, center, compiled_glo, small_glo
+from tests.small_models import COMPLAINT, blocks, center, compiled_glo, small_glo, small_imle
 from tfgen.distributions import Gaussian
 from tfgen.model.inversion import Inversion
 from tfgen.serving import SessionLoader, export
@@ -158,13 +158,13 @@ def test_the_next_version_is_what_a_server_prefers(tmp_path, names, following):
 
 def test_a_file_may_stand_for_a_version(tmp_path):
     (tmp_path / "5").write_text("")
-    assert export(small_glo(), tmp_path) == tmp_path / "6"
+    assert export(small_imle(), tmp_path) == tmp_path / "6"
 
 
 def test_no_version_is_larger_than_the_largest(tmp_path):
     (tmp_path / str(2**63 - 1)).mkdir()
     with pytest.raises(ValueError, match="Expected a version below"):
-        export(small_glo(), tmp_path)
+        export(small_imle(), tmp_path)
     assert len(list(tmp_path.iterdir())) == 1
 
 
@@ -172,7 +172,7 @@ def test_an_unfinished_version_of_another_container_is_let_be(tmp_path):
     """Its process cannot be seen from here, whatever number it has."""
     other = tmp_path / ".version.unfinished-0123456789ab-1-89abcdef"
     other.mkdir()
-    assert export(small_glo(), tmp_path) == tmp_path / "1"
+    assert export(small_imle(), tmp_path) == tmp_path / "1"
     assert other.exists()
 
 
@@ -222,7 +222,7 @@ def test_model_card(exported):
 
 def test_scores_that_json_lacks_are_texts(tmp_path):
     scores = {"fid": float("nan"), "kid": [np.float32("inf"), -np.inf], "n": np.int64(3)}
-    path = export(small_glo(), tmp_path, scores) / "assets.extra" / "model_card.json"
+    path = export(small_imle(), tmp_path, scores) / "assets.extra" / "model_card.json"
 
     def refuse(constant):
         raise ValueError(constant)
