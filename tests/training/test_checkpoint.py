@@ -11,8 +11,9 @@ import tensorflow as tf
 
 from tests.faults import cut, flip, largest_file
 from tests.small_models import COMPLAINT, blocks, center, position, small_glo
-from tfgen.callbacks import Checkpoint, drop_latest
+from tfgen.callbacks import Checkpoint, SampleGrid, drop_latest
 from tfgen.latent import RowSGD
+from tfgen.training import checkpoint_files as files
 from tfgen.training.checkpoint import CheckpointError, check_writable
 from tfgen.training.not_finite import NonFiniteError
 
@@ -30,6 +31,15 @@ def train(model, directory, epochs):
     return model.fit(
         blocks(), batch_size=8, epochs=epochs, verbose=0, callbacks=[Checkpoint(directory)]
     )
+
+
+def save(model, directory, epochs):
+    """Restores a model and saves it after some epochs, as a run without training would."""
+    checkpoint = Checkpoint(directory)
+    checkpoint.set_params({"epochs": epochs})
+    done = checkpoint.restore(model)
+    for epoch in range(done, epochs):
+        checkpoint.on_epoch_end(epoch)
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +65,9 @@ def copy(whole, tmp_path):
 
 def test_the_last_two_are_kept(tmp_path):
     train(compiled(), tmp_path, 3)
-    files = {f"ckpt-{n}.{kind}" for n in (2, 3) for kind in ("index", "data-00000-of-00001")}
-    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint"} | files
+    kinds = ("index", "json", "data-00000-of-00001")
+    files = {f"ckpt-{n}.{kind}" for n in (2, 3) for kind in kinds}
+    assert {path.name for path in tmp_path.iterdir()} == files
 
 
 def test_the_latest_can_be_dropped(copy):
@@ -88,7 +99,8 @@ def test_a_run_that_diverged_goes_on_from_before_with_a_smaller_rate(tmp_path):
 
 
 def test_whole(whole):
-    model = compiled(seed=1)
+    keras.utils.set_random_seed(1)
+    model = compiled()
     assert Checkpoint(whole[0]).restore(model) == 2
     for restored, saved in zip(trained(model), whole[1], strict=True):
         np.testing.assert_array_equal(restored, saved)
@@ -98,25 +110,98 @@ def test_nothing_there(tmp_path):
     assert Checkpoint(tmp_path / "new" / "run").restore(compiled()) == 0
 
 
-def test_the_run_was_killed_before_its_first_checkpoint_was_named(copy):
-    """TensorFlow writes the list of checkpoints last."""
-    (copy / "checkpoint").unlink()
+UNFINISHED = {
+    "no index": lambda run: (run / INDEX).unlink(),
+    "neither": lambda run: [(run / name).unlink() for name in (DATA, INDEX)],
+    "half of the index": lambda run: (run / INDEX).rename(run / "ckpt-2.index.tempstate1"),
+}
+
+
+@pytest.mark.parametrize("spoil", UNFINISHED.values(), ids=UNFINISHED)
+def test_the_run_was_killed_before_its_checkpoint_was_whole(copy, spoil):
+    """The index gets its name last."""
+    spoil(copy)
+    assert Checkpoint(copy).restore(compiled()) == 1
+    for path in copy.glob("*.index"):
+        path.unlink()
     assert Checkpoint(copy).restore(compiled()) == 0
+
+
+def manager_list(*paths):
+    """Returns the list that TensorFlow's manager keeps of checkpoints."""
+    lines = [f'all_model_checkpoint_paths: "{path}"' for path in paths]
+    return "\n".join([f'model_checkpoint_path: "{paths[-1]}"', *lines, ""])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [None, "", "model_che", "epochs: 3", manager_list("../other/ckpt-1", "../other/ckpt-7")],
+    ids=["none", "empty", "cut", "foreign", "of elsewhere"],
+)
+def test_the_list_of_checkpoints_is_not_heeded(whole, copy, tmp_path, content):
+    other = Path(shutil.copytree(whole[0], tmp_path / "other"))
+    for number in (1, 2):
+        for path in other.glob(f"ckpt-{number}.*"):
+            path.rename(path.with_name(f"ckpt-{number + 5}{path.suffix}"))
+    before = sorted(other.iterdir())
+    if content is not None:
+        (copy / "checkpoint").write_text(content)
+    save(compiled(), copy, 3)
+    assert files.whole(copy) == [2, 3]
+    drop_latest(copy)
+    assert files.whole(copy) == [2] and sorted(other.iterdir()) == before
+
+
+def test_what_links_in_the_directory_lead_to_stays(whole, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    for path in whole[0].iterdir():
+        (run / path.name).symlink_to(path)
+    save(compiled(), run, 4)
+    assert files.whole(run) == [3, 4] and files.whole(whole[0]) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "name", ["a[1]", "a*", "what?", "back\\slash", "[", "two words", "zo\u00eb \u4e2d", "%2f", "-"]
+)
+def test_names_of_directories(tmp_path, name, monkeypatch):
+    """Also relative ones, and one that was moved after it was written."""
+    run = tmp_path / name
+    save(center(), run, 1)
+    moved = run.rename(tmp_path / f"{name} moved")
+    monkeypatch.chdir(tmp_path)
+    relative = Path(moved.name)
+    save(center(), relative, 2)
+    assert Checkpoint(relative).restore(center()) == 2 and files.whole(moved) == [1, 2]
+    drop_latest(relative)
+    assert Checkpoint(moved).restore(center()) == 1
+    assert {path.name for path in tmp_path.iterdir()} == {moved.name}
+
+
+def test_checkpoints_of_the_manager_of_before(tmp_path):
+    """They say nothing of how they were made."""
+    model = compiled()
+    state = [variable.value for variable in model.training_state]
+    epoch = tf.Variable(3, dtype=tf.int64)
+    saved = tf.train.Checkpoint(state=state, epoch=epoch)
+    tf.train.CheckpointManager(saved, str(tmp_path), max_to_keep=2).save(checkpoint_number=3)
+    keras.utils.set_random_seed(1)
+    again = compiled()
+    assert Checkpoint(tmp_path).restore(again) == 3
+    for restored, before in zip(again.training_state, model.training_state, strict=True):
+        np.testing.assert_array_equal(restored, before)
+    save(again, tmp_path, 5)
+    assert files.whole(tmp_path) == [4, 5]
 
 
 FAULTS = {
     "no data": lambda run: (run / DATA).unlink(),
-    "no index": lambda run: (run / INDEX).unlink(),
-    "neither": lambda run: [(run / name).unlink() for name in (DATA, INDEX)],
     "half of the data": lambda run: cut(run / DATA, 200),
     "all data but a byte": lambda run: cut(run / DATA, -1),
     "empty data": lambda run: cut(run / DATA, 0),
     "half of the index": lambda run: cut(run / INDEX, 100),
     "empty index": lambda run: cut(run / INDEX, 0),
     "a changed bit": lambda run: flip(run / DATA, 100),
-    "an empty list": lambda run: cut(run / "checkpoint", 0),
-    "a cut list": lambda run: cut(run / "checkpoint", 10),
-    "a foreign list": lambda run: (run / "checkpoint").write_text("epochs: 3"),
 }
 
 
@@ -125,9 +210,14 @@ def test_missing_or_truncated(copy, spoil):
     spoil(copy)
     before = sorted(path.name for path in copy.iterdir())
     with pytest.raises(CheckpointError, match=COMPLAINT) as error:
-        train(compiled(), copy, 3)
-    assert str(copy) in str(error.value)
+        Checkpoint(copy).restore(compiled())
+    assert f"drop_latest({str(copy)!r})" in str(error.value)
     assert sorted(path.name for path in copy.iterdir()) == before
+    drop_latest(copy)
+    assert Checkpoint(copy).restore(compiled()) == 1
+    cut(copy / "ckpt-1.index", 0)
+    with pytest.raises(CheckpointError, match="remove the directory to start anew"):
+        Checkpoint(copy).restore(compiled())
 
 
 def another_optimizer():
@@ -222,7 +312,28 @@ def test_interval_and_last_epoch(tmp_path):
         verbose=0,
         callbacks=[Checkpoint(tmp_path, every=2), Saved()],
     )
-    assert Saved.epochs == ["", "2", "2", "24", "45"]
+    # Others see the end of an epoch before it is saved.
+    assert Saved.epochs == ["", "", "2", "2", "24"]
+    assert files.whole(tmp_path) == [4, 5]
+
+
+def test_the_end_of_an_epoch_is_saved_when_all_others_have_seen_it(tmp_path):
+    """A run that is killed between two callbacks redoes the epoch, and what belongs to it."""
+
+    class Killed(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            assert files.whole(tmp_path / "run") == list(range(1, epoch + 1))[-2:]
+            if epoch == 1:
+                raise KeyboardInterrupt
+
+    sheets = SampleGrid(tmp_path / "sheets", num_samples=4)
+    callbacks = [Checkpoint(tmp_path / "run"), Killed(), sheets]
+    with pytest.raises(KeyboardInterrupt):
+        compiled().fit(blocks(), batch_size=8, epochs=3, verbose=0, callbacks=callbacks)
+    callbacks = [Checkpoint(tmp_path / "run"), sheets]
+    compiled().fit(blocks(), batch_size=8, epochs=3, verbose=0, callbacks=callbacks)
+    names = sorted(path.name for path in (tmp_path / "sheets").iterdir())
+    assert names == [f"samples_{epoch:04d}.png" for epoch in (1, 2, 3)]
 
 
 def test_stages_have_directories_of_their_own(tmp_path):

@@ -7,6 +7,8 @@ import tensorflow as tf
 
 from tests.small_models import blocks, center, position, small_glo
 from tfgen.callbacks import Checkpoint
+from tfgen.latent import GLO
+from tfgen.losses import SquaredError
 from tfgen.training.not_finite import NonFiniteError
 
 BATCHES = np.arange(1, 13, dtype=np.float32).reshape(6, 1, 2) / 4  # Six of one example.
@@ -82,6 +84,36 @@ def test_the_last_checkpoint_stays(tmp_path, jit, logarithm, value):
     expected = trained_on(3, start=start, logarithm=logarithm)
     np.testing.assert_allclose(position(again), expected, rtol=1e-6)
     assert again.step.numpy() == 3
+
+
+@pytest.mark.parametrize("jit", [False, True], ids=["graph", "xla"])
+def test_a_variance_that_overflows(tmp_path, jit):
+    """The loss stays finite: what is divided by an infinite deviation is zero."""
+    images = np.zeros([8, 4, 4, 1], np.float32)
+    network = keras.Sequential(
+        [
+            keras.Input((3,)),
+            keras.layers.Dense(4, kernel_initializer=keras.initializers.RandomNormal(stddev=1e25)),
+            keras.layers.BatchNormalization(name="norm"),
+            keras.layers.Dense(16, activation="sigmoid"),
+            keras.layers.Reshape((4, 4, 1)),
+        ]
+    )
+    model = GLO(network, 8, 3, loss=SquaredError())
+    model.compile(jit_compile=jit)
+    with pytest.raises(
+        NonFiniteError, match="in the variable 'sequential.*/norm/moving_variance' at epoch 1"
+    ):
+        model.fit(images, batch_size=8, verbose=0, callbacks=[Checkpoint(tmp_path)])
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_infinite_from_the_start_is_let_be():
+    model = center()
+    model.best = model.add_weight(
+        shape=(), initializer=keras.initializers.Constant(np.inf), trainable=False
+    )
+    model.fit(batches_with(1.0, 0), verbose=0)
 
 
 def test_training_goes_on_from_the_checkpoint(tmp_path):

@@ -54,10 +54,8 @@ class Configurable:
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, serialised, by name."""
-        return {
-            name: keras.saving.serialize_keras_object(_plain(_argument(self, name)))
-            for name in _argument_names(type(self))
-        }
+        serialize = keras.saving.serialize_keras_object
+        return {name: serialize(value) for name, value in arguments(self).items()}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Configurable":
@@ -65,10 +63,80 @@ class Configurable:
         return cls(**{key: keras.saving.deserialize_keras_object(v) for key, v in config.items()})
 
 
+def arguments(owner: Any) -> dict[str, Any]:
+    """Returns the constructor's arguments of an object that keeps them as attributes, by name."""
+    return {name: _plain(_argument(owner, name)) for name in _argument_names(type(owner))}
+
+
+def check_keras_settings() -> None:
+    """Raises ValueError unless Keras puts channels last, and keeps weights in float32."""
+    order, policy = keras.config.image_data_format(), keras.config.dtype_policy()
+    if order != "channels_last":
+        what = 'images with channels last, keras.config.set_image_data_format("channels_last")'
+        raise ValueError(expected(what, order))
+    if policy.variable_dtype != "float32":
+        other = f"mixed_{policy.compute_dtype}" if policy.compute_dtype != "float64" else "float32"
+        what = f"weights in float32, keras.config.set_dtype_policy({other!r})"
+        raise ValueError(expected(what, f"the policy {policy.name!r}"))
+
+
 def build_once(layer: keras.layers.Layer, shape: Any) -> None:
-    """Builds a layer unless it is built, as one is that was given by a configuration."""
-    if not layer.built:
+    """Builds a layer unless it is built, as one is that was given by a configuration.
+
+    A layer without a `build` of its own, such as many a subclass of `keras.Model`, makes its
+    weights when it is called: it is called on zeros.
+    """
+    if layer.built:
+        return
+    if type(layer).build is keras.layers.Layer.build:
+        layer(_zeros(shape))
+    else:
         layer.build(shape)
+
+
+def made_again(layer: keras.layers.Layer) -> keras.layers.Layer:
+    """Returns a new layer like one that is built, with weights of its own.
+
+    Raises:
+        ValueError: when the configuration of the layer does not make its like.
+    """
+    try:
+        again = type(layer).from_config(layer.get_config())
+        if not again.built:
+            again.build_from_config(layer.get_build_config())
+        shapes = [[tuple(weight.shape) for weight in each.weights] for each in (layer, again)]
+        reason = f"weights of shapes {shapes[1]} in place of {shapes[0]}"
+        fits = shapes[0] == shapes[1]
+    except (NotImplementedError, TypeError, ValueError, AttributeError) as error:
+        reason, fits = " ".join(str(error).split()), False
+    if not fits:
+        what = f"`get_config` of {type(layer).__name__} to return all arguments of its constructor"
+        raise ValueError(expected(what, reason))
+    return again
+
+
+def output_shape(layer: keras.layers.Layer, shape: Any) -> tuple[int | None, ...]:
+    """Builds a layer once, and returns the shape of what it makes.
+
+    One that cannot say what that is is called on zeros.
+
+    Args:
+        layer: to be built unless it is.
+        shape: of its inputs [batch, ...], or of each of them; labels [batch] are integers.
+    """
+    build_once(layer, shape)
+    if type(layer).compute_output_shape is not keras.layers.Layer.compute_output_shape:
+        return tuple(layer.compute_output_shape(shape))
+    return (None, *layer(_zeros(shape)).shape[1:])
+
+
+def _zeros(shape: Any) -> Any:
+    """Returns one row of zeros for each input."""
+
+    def zeros(shape: tuple[int | None, ...]) -> Any:
+        return keras.ops.zeros((1, *shape[1:]), "float32" if shape[1:] else "int32")
+
+    return keras.tree.map_shape_structure(zeros, shape)
 
 
 def _argument_names(cls: type) -> list[str]:

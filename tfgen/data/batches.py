@@ -141,8 +141,11 @@ def check_batches(
     """
     _check_type(spec["x"].dtype, event)
     if not spec["x"].shape.is_compatible_with([None, *event.shape]):
-        what = f"examples of shape {tuple(event.shape)}, as the model makes"
-        raise ValueError(expected(what, tuple(spec["x"].shape[1:])))
+        found, made = tuple(spec["x"].shape[1:]), tuple(event.shape)
+        mend = ""
+        if (*found[1:], *found[:1]) == made:
+            mend = " (np.moveaxis(x, 1, -1) puts the channels of images last)"
+        raise ValueError(expected(f"examples of shape {made}, as the model makes{mend}", found))
     for name, condition in conditions.items():
         if name not in spec:
             how = "fit(x, labels) gives it" if name == "label" else f"fit(x, {{{name!r}: ...}})"

@@ -1,5 +1,6 @@
 """The base of every model: what comes before, between and after the steps of training."""
 
+import os
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -7,14 +8,15 @@ import keras
 import tensorflow as tf
 
 from tfgen.core import checks, specs
-from tfgen.core.config import Configurable
+from tfgen.core.config import PACKAGE, Configurable, arguments, made_again
 from tfgen.data.batches import as_examples, check_batches, check_first_batch, element_spec
 from tfgen.data.examples import Batch, Examples
+from tfgen.data.identity import identity
 from tfgen.model.rows import VERBS
 from tfgen.model.steps import Steps
 from tfgen.model.verbs import Verbs
 from tfgen.training.checkpoint import Checkpoint
-from tfgen.training.keras_compat import BuiltWhenMade, is_validation
+from tfgen.training.keras_compat import BuiltWhenMade, flatten_layers, is_validation
 from tfgen.training.not_finite import FiniteGuard
 
 
@@ -79,6 +81,24 @@ class GenerativeModel(Verbs, Configurable, Steps, BuiltWhenMade):
         `fit` does it at its end, and callbacks that sample do while it trains; `sample` never does.
         """
 
+    def save(self, filepath: str | os.PathLike, *args: Any, **kwargs: Any) -> None:
+        """Saves the model to a file, as `keras.Model.save` does.
+
+        Raises:
+            ValueError: when a network of another package does not say in its configuration what it
+                is made with, and no file of it could be loaded.
+        """
+        self.check_configurations()
+        super().save(filepath, *args, **kwargs)
+
+    def check_configurations(self) -> None:
+        """Raises ValueError unless the networks of other packages can be made again."""
+        for part in arguments(self).values():
+            if isinstance(part, GenerativeModel):
+                part.check_configurations()
+            elif isinstance(part, keras.layers.Layer) and any(map(_is_own, flatten_layers(part))):
+                made_again(part)
+
     def save_own_variables(self, store: Any) -> None:
         """Saves the model's own variables, with a sampler that fits them."""
         self.fit_sampler()  # Keras saves the parts of a model after the model's own variables.
@@ -138,9 +158,10 @@ class GenerativeModel(Verbs, Configurable, Steps, BuiltWhenMade):
     ) -> keras.callbacks.History:
         """Resumes from a checkpoint, if there is one, prepares the model, and trains it."""
         examples = data if isinstance(data, Examples) else None
-        for callback in callbacks:
-            if isinstance(callback, Checkpoint):
-                initial_epoch = max(initial_epoch, callback.restore(self))
+        checkpoints = [callback for callback in callbacks if isinstance(callback, Checkpoint)]
+        for checkpoint in checkpoints:
+            done = checkpoint.restore(self, identity(data, checkpoint.learns_data))
+            initial_epoch = max(initial_epoch, done)
         if kwargs["verbose"] and initial_epoch:
             print(f"{self.name}: {initial_epoch} of {kwargs['epochs']} epochs are done already.")
         batches = data
@@ -150,7 +171,9 @@ class GenerativeModel(Verbs, Configurable, Steps, BuiltWhenMade):
         guard = FiniteGuard()
         guard.set_model(self)
         begin = lambda epoch, logs: self.begin_epoch(epoch, examples)  # noqa: E731
-        callbacks = [guard, keras.callbacks.LambdaCallback(on_epoch_begin=begin), *callbacks]
+        others = [callback for callback in callbacks if callback not in checkpoints]
+        callbacks = [guard, keras.callbacks.LambdaCallback(on_epoch_begin=begin), *others]
+        callbacks += checkpoints  # An epoch counts as done when all others have seen its end.
         kwargs["shuffle"] = False  # Examples and datasets shuffle themselves; Keras warns else.
         with guard.naming_the_batch():
             self.prepare_once(data, first)
@@ -247,3 +270,8 @@ class GenerativeModel(Verbs, Configurable, Steps, BuiltWhenMade):
         )
 
     predict_on_batch = predict
+
+
+def _is_own(layer: keras.layers.Layer) -> bool:
+    """Tells whether the class of a layer is neither Keras' nor of this library."""
+    return type(layer).__module__.partition(".")[0] not in ("keras", PACKAGE)

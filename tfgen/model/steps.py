@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from tfgen.core import checks, random, specs
+from tfgen.core.config import check_keras_settings
 from tfgen.data.batches import as_batch, as_event
 from tfgen.data.examples import Batch
 from tfgen.model.groups import Groups
@@ -27,6 +28,7 @@ class Steps(Rows, Groups):
     """Of `averages`; a model that keeps some takes it as a constructor argument."""
 
     def __init__(self, seed: int = 0, name: str | None = None) -> None:
+        check_keras_settings()
         super().__init__(name=name)
         checks.check_seed("seed", seed)
         self.seed = seed

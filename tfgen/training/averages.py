@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfgen.core.checks import expected
+from tfgen.core.config import made_again
 
 Averages = Sequence[tuple[keras.layers.Layer, keras.layers.Layer]]
 """Layers that average others, each with the layer that is trained."""
@@ -47,16 +48,15 @@ def average_of(layer: keras.layers.Layer, decay: float | None) -> keras.layers.L
         The layer; None when `decay` is.
 
     Raises:
-        ValueError: when `decay` is out of range.
+        ValueError: when `decay` is out of range, or the layer's configuration does not make its
+            like.
     """
     if decay is None:
         return None
     if not 0 <= decay < 1:
         raise ValueError(expected("`ema_decay` in [0, 1)", decay))
-    average = type(layer).from_config(layer.get_config())
+    average = made_again(layer)
     average.trainable = False
-    if not average.built:
-        average.build_from_config(layer.get_build_config())
     average.set_weights(layer.get_weights())
     return average
 

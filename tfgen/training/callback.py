@@ -28,7 +28,14 @@ class Callback(keras.callbacks.Callback):
         return other
 
     def sampler(self) -> keras.Model | None:
-        """Returns the model whose samples show the progress, ready to sample; None without one.
+        """Returns the model whose samples show the progress, ready to sample; None without one."""
+        model = self.shown()
+        if model is not None:
+            model.fit_sampler()
+        return model
+
+    def shown(self) -> keras.Model | None:
+        """Returns the model whose samples show the progress, None without one.
 
         It is the stage's model, if its samples are examples, like those of the whole model and of
         the data that `fit` was given, else the whole model as it is then.
@@ -37,6 +44,5 @@ class Callback(keras.callbacks.Callback):
         event = models[-1].event_spec
         for model in models if self.learns_data else [self.whole]:
             if "sample" in model.capabilities() and model.event_spec == event:
-                model.fit_sampler()
                 return model
         return None

@@ -30,6 +30,11 @@ def loss_title(name: str) -> str:
     return "the loss" if name == "loss" else f"the loss of {name}"
 
 
+def _is_finite(variable: keras.Variable) -> bool:
+    value = variable.value
+    return not value.dtype.is_floating or bool(tf.reduce_all(tf.math.is_finite(value)))
+
+
 class FiniteGuard(keras.callbacks.Callback):
     """Turns numbers that are not finite into an error that names the epoch and the batch."""
 
@@ -37,6 +42,10 @@ class FiniteGuard(keras.callbacks.Callback):
         super().__init__()
         self._epoch = 0
         self._batch = 0
+        self._watched: list[keras.Variable] = []
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        self._watched = [weight for weight in self.model.weights if _is_finite(weight)]
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self._epoch, self._batch = epoch, 0
@@ -50,6 +59,12 @@ class FiniteGuard(keras.callbacks.Callback):
         for name, value in (logs or {}).items():
             if not tf.reduce_all(tf.math.is_finite(value)):
                 raise self._error(loss_title(name))
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Looks at weights and other state: an infinite variance leaves the loss finite."""
+        for weight in self._watched:
+            if not _is_finite(weight):
+                raise self._error(f"the variable {weight.path!r}")
 
     @contextlib.contextmanager
     def naming_the_batch(self) -> Iterator[None]:
