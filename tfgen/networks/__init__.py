@@ -1,4 +1,4 @@
-"""Ready networks. Each is a Keras layer that a model builds; none knows a model."""
+"""Ready networks. Each is a Keras model that one of ours builds; none knows a model."""
 
 from tfgen.networks.conditional import ConditionalGenerator, ProjectionDiscriminator
 from tfgen.networks.dcgan import DCGANDiscriminator, DCGANGenerator

@@ -1,5 +1,8 @@
 """Networks that take a class's label beside their input."""
 
+import os
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -10,7 +13,7 @@ from tfgen.networks.stack import Network, Shape
 
 
 @register
-class ConditionalGenerator(Configurable, keras.layers.Layer):
+class ConditionalGenerator(Configurable, keras.Model):
     """A generator that sees a label's embedding beside the latent: (z, labels) -> generator's.
 
     Args:
@@ -65,6 +68,10 @@ class ConditionalGenerator(Configurable, keras.layers.Layer):
     def compute_output_shape(self, input_shape: tuple[Shape, Shape]) -> Shape:
         """Returns the shape of the generator's outputs."""
         return self.generator.compute_output_shape(self._joined(input_shape[0]))
+
+    def export(self, filepath: str | os.PathLike, *args: Any, **kwargs: Any) -> None:
+        """Exports the network alone, as Keras does, with integer labels."""
+        super().export(filepath, *args, **({"input_signature": labelled(self)} | kwargs))
 
     def _joined(self, shape: Shape) -> Shape:
         check_rank("z", shape, 2, "[batch, d]")
@@ -146,6 +153,10 @@ class ProjectionDiscriminator(Network):
         """Returns the shape of the discriminator's logits."""
         return self.discriminator.compute_output_shape(input_shape[0])
 
+    def export(self, filepath: str | os.PathLike, *args: Any, **kwargs: Any) -> None:
+        """Exports the network alone, as Keras does, with integer labels."""
+        super().export(filepath, *args, **({"input_signature": labelled(self)} | kwargs))
+
 
 def pair(inputs: tuple, what: str) -> tuple:
     """Returns both of a pair, or says what was expected."""
@@ -160,6 +171,12 @@ def pair_of_shapes(shapes: tuple, what: str) -> tuple[Shape, Shape]:
     if len(shapes) != 2 or not all(isinstance(shape, tuple | list) for shape in shapes):
         raise ValueError(expected(f"the shapes of a pair {what}", shapes))
     return shapes[0], shapes[1]
+
+
+def labelled(network: keras.Model) -> list[tuple[keras.InputSpec, keras.InputSpec]]:
+    """Returns the signature of a built network that takes labels; Keras would make them floats."""
+    inputs, labels = pair_of_shapes(network.get_build_config()["input_shape"], "(inputs, labels)")
+    return [(keras.InputSpec("float32", inputs), keras.InputSpec("int32", labels))]
 
 
 def embedded(

@@ -7,15 +7,15 @@ import keras
 import tensorflow as tf
 
 from tfgen.core.checks import check_integer, check_rank, expected
-from tfgen.core.config import Configurable, build_once, register
+from tfgen.core.config import Configurable, check_keras_settings, register
 from tfgen.layers import SpectralNormalization
 
 Shape = Sequence[int | None]
 Layers = Sequence[keras.layers.Layer]
 
 
-class Network(Configurable, keras.layers.Layer, abc.ABC):
-    """A network that also tells the outputs of its nonlinearities.
+class Network(Configurable, keras.Model, abc.ABC):
+    """A Keras model that also tells the outputs of its nonlinearities.
 
     Attributes:
         spectral_norm: whether kernels are divided by their largest singular value.
@@ -24,6 +24,10 @@ class Network(Configurable, keras.layers.Layer, abc.ABC):
 
     spectral_norm: bool = False
     slope: float = 0.0
+
+    def __init__(self, **kwargs: object) -> None:
+        check_keras_settings()
+        super().__init__(**kwargs)
 
     @abc.abstractmethod
     def outputs_and_features(
@@ -159,9 +163,13 @@ def batch_normalization(dtype: keras.DTypePolicy) -> keras.layers.BatchNormaliza
 
 
 def build_in_order(layers: Layers, shape: Shape) -> None:
-    """Builds layers that are called one after the other, but those that are built already."""
+    """Builds layers that are called one after the other, but those that have weights already.
+
+    Those without weights learn their shapes, which a summary shows.
+    """
     for layer in layers:
-        build_once(layer, shape)
+        if not (layer.built and layer.weights):
+            layer.build(shape)
         shape = layer.compute_output_shape(shape)
 
 
