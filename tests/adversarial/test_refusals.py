@@ -14,9 +14,10 @@ from tests.adversarial.helpers import (
     small_gan,
     values,
 )
-from tests.small_models import COMPLAINT, blocks
+from tests.small_models import COMPLAINT, blocks, small_glo
 from tfgen.callbacks import Checkpoint
 from tfgen.distributions import Uniform
+from tfgen.layers import EachOf
 from tfgen.losses import (
     R1,
     GradientPenalty,
@@ -29,6 +30,7 @@ from tfgen.networks import (
     MLP,
     DCGANGenerator,
     InfoGANDiscriminator,
+    InfoGANGenerator,
     ProjectionDiscriminator,
 )
 from tfgen.training.not_finite import NonFiniteError
@@ -212,6 +214,72 @@ def test_a_generator_of_other_shapes_or_ranges():
         gan.fit(np.zeros((8, 32, 32, 1), np.float32), batch_size=8, verbose=0)
 
 
+def sequential(*layers, inputs=(4, 4, 1)):
+    return keras.Sequential([keras.Input(inputs), *layers])
+
+
+SWAPPED = {
+    "ours": lambda: (InfoGANDiscriminator(8, (4, 4)), InfoGANGenerator((4, 4, 1), 8, (4, 4))),
+    "mlps": lambda: (MLP((1,)), MLP((4, 4, 1))),
+    "own": lambda: (
+        sequential(keras.layers.Flatten(), keras.layers.Dense(1)),
+        sequential(keras.layers.Dense(16), keras.layers.Reshape((4, 4, 1)), inputs=(3,)),
+    ),
+}
+
+
+@pytest.mark.parametrize("networks", SWAPPED.values(), ids=SWAPPED)
+def test_swapped_networks(networks):
+    one, other = networks()
+    with pytest.raises(ValueError, match=f"are two networks swapped.*{COMPLAINT[9:]}"):
+        small_gan(generator=one, discriminator=other)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        lambda: MLP((5,)),
+        lambda: sequential(keras.layers.Flatten(), keras.layers.Dense(5)),
+        lambda: sequential(keras.layers.Conv2D(5, 3)),
+        lambda: EachOf([MLP((5,)), MLP((5,))]),
+    ],
+    ids=["ours", "own", "patches", "committee"],
+)
+def test_a_discriminator_of_several_units(network):
+    with pytest.raises(ValueError, match=r"ends in one unit.*Received: outputs of shape .*5"):
+        small_gan(discriminator=network())
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        lambda: sequential(keras.layers.Conv2D(1, 3)),
+        lambda: EachOf([sequential(keras.layers.Conv2D(1, 3)) for _ in range(2)]),
+        lambda: sequential(keras.layers.Flatten(), keras.layers.Dense(1), keras.layers.Reshape(())),
+    ],
+    ids=["patches", "committee of patches", "a number"],
+)
+def test_other_logits_that_are_fine(network):
+    small_gan(discriminator=network()).train_step({"x": tf.constant(blocks(8))})
+
+
+def test_images_with_channels_first():
+    gan = small_gan(generator=MLP((4, 4, 3), output_activation="sigmoid"))
+    x = np.moveaxis(np.repeat(blocks(8), 3, axis=-1), -1, 1)
+    with pytest.raises(ValueError, match=r"np.moveaxis\(x, 1, -1\).*Received: \(3, 4, 4\)"):
+        gan.fit(x, batch_size=8, verbose=0)
+
+
+def test_keras_set_to_channels_first():
+    keras.config.set_image_data_format("channels_first")
+    try:
+        for create in (small_gan, small_glo, lambda: InfoGANGenerator((4, 4, 1))):
+            with pytest.raises(ValueError, match=r'set_image_data_format\("channels_last"\)'):
+                create()
+    finally:
+        keras.config.set_image_data_format("channels_last")
+
+
 def test_logits_of_unequal_shape():
     with pytest.raises(ValueError, match="Expected `fake` logits of shape .2, 1.*Received: .3, 1"):
         Hinge().discriminator(tf.zeros([2, 1]), tf.zeros([3, 1]))
@@ -236,7 +304,7 @@ def test_a_loss_that_is_not_finite_is_named_and_the_last_checkpoint_stays(tmp_pa
             blocks(16), batch_size=8, epochs=3, verbose=0, callbacks=[Checkpoint(tmp_path), spoil]
         )
     assert all(np.isfinite(value).all() for value in values(gan))
-    again = small_gan()
+    again = small_gan(loss=_Broken())
     assert Checkpoint(tmp_path).restore(again) == 1
     assert again.step == 2
 

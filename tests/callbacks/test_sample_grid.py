@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tests.small_models import COMPLAINT, blocks, small_glo, small_imle
 from tfgen.callbacks import SampleGrid
-from tfgen.callbacks.sample_grid import image_grid, write_png
+from tfgen.callbacks.sample_grid import enlarged, image_grid, scatter, write_png
 
 
 def numbered(count, height=2, width=3, channels=1):
@@ -67,7 +67,7 @@ def test_a_sheet_of_the_same_seed_every_so_many_epochs(tmp_path):
     assert names == ["samples_0002.png", "samples_0004.png"]
     grid.on_epoch_end(5)
     sheet = tf.io.decode_png((tmp_path / "sheets" / "samples_0006.png").read_bytes())
-    expected = image_grid(model.sample(4, seed=3).numpy())
+    expected = image_grid(enlarged(model.sample(4, seed=3).numpy()))
     np.testing.assert_array_equal(sheet, np.round(expected * 255))
 
 
@@ -80,7 +80,7 @@ def test_a_stage_of_images_is_drawn_itself_and_another_through_the_whole(tmp_pat
         part.set_model(model)
         part.on_epoch_end(0)
     for name, drawn in {"samples_a_0001.png": images, "samples_b_0001.png": whole}.items():
-        expected = image_grid(drawn.sample(4, seed=0).numpy())
+        expected = image_grid(enlarged(drawn.sample(4, seed=0).numpy()))
         sheet = tf.io.decode_png((tmp_path / name).read_bytes())
         np.testing.assert_array_equal(sheet, np.round(expected * 255))
     assert len(list(tmp_path.iterdir())) == 2 and grid.model is whole
@@ -96,10 +96,48 @@ def test_a_stage_keeps_the_arguments(tmp_path):
     assert names == ["samples_a_0002.png", "samples_a_0004.png"]
 
 
-def test_vectors_have_no_sheet(tmp_path):
-    x = np.zeros([16, 2], np.float32)
-    compiled(small_imle).fit(x, batch_size=8, verbose=0, callbacks=[SampleGrid(tmp_path)])
-    assert not list(tmp_path.iterdir())
+@pytest.mark.parametrize(
+    "size, tile", [((8, 8), 32), ((4, 6), 28), ((12, 9), 48), ((28, 28), 28), ((64, 40), 64)]
+)
+def test_tiles_are_large_enough_to_be_seen(size, tile):
+    images = np.random.default_rng(0).random((3, *size, 1))
+    large = enlarged(images)
+    times = tile // size[0]
+    assert large.shape == (3, tile, times * size[1], 1)
+    np.testing.assert_array_equal(large[:, ::times, ::times], images)
+    np.testing.assert_array_equal(large[:, times - 1 :: times, times - 1 :: times], images)
+
+
+def test_points_are_drawn_as_dots():
+    """The reach is 1.25: dots of 3 x 3 pixels in the corners of the middle four fifths."""
+    picture = scatter(np.array([[0.0, 0.0], [2.0, 2.0], [np.nan, 0.0], [0.0, 2.0]]), size=103)
+    expected = np.ones([103, 103], np.float32)
+    for row, column in ((90, 10), (10, 90), (10, 10)):
+        expected[row : row + 3, column : column + 3] = 0
+    np.testing.assert_array_equal(picture[..., 0], expected)
+    assert scatter(np.ones([1, 2])).min() == 0 and scatter(np.full([1, 2], np.nan)).min() == 1
+
+
+def callback_of(model, directory):
+    grid = SampleGrid(directory, num_samples=4)
+    grid.set_model(model)
+    grid.on_train_begin()
+    return grid
+
+
+def test_points_in_the_plane_have_a_sheet(tmp_path):
+    model = small_imle()
+    callback_of(model, tmp_path).on_epoch_end(0)
+    sheet = tf.io.decode_png((tmp_path / "samples_0001.png").read_bytes())
+    expected = scatter(model.sample(4, seed=0).numpy())
+    np.testing.assert_array_equal(sheet, np.round(expected * 255))
+
+
+def test_vectors_have_no_sheet_and_that_is_said_once(tmp_path):
+    with pytest.warns(UserWarning, match=r"IMLE samples points of shape \(3,\).*no sheets") as said:
+        grid = callback_of(small_imle(dim=3), tmp_path)
+        grid.on_epoch_end(0)
+    assert len(said) == 1 and not list(tmp_path.iterdir())
 
 
 def test_a_file_in_the_place_of_the_directory(tmp_path):

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tests.small_models import COMPLAINT, blocks, small_glo, small_imle
 from tfgen.callbacks import ResetOptimizers, image_grid
+from tfgen.distributions import Gaussian, GaussianMixture
 from tfgen.latent import IMLE, LatentTable, RowAdam, RowSGD
 from tfgen.networks import MLP, InfoGANGenerator
 
@@ -35,6 +36,18 @@ def test_glo_refuses_images_out_of_range(change):
     with pytest.raises(ValueError, match=r"in \[0, 1\]"):
         model.encode(change(blocks()))
     assert model.step.numpy() == 0
+
+
+@pytest.mark.parametrize(
+    "prior, fewest",
+    [(None, 2), (Gaussian(3), 2), (GaussianMixture(3, 1), 2), (GaussianMixture(3, 5), 5)],
+    ids=["default", "gaussian", "one component", "five components"],
+)
+def test_glo_refuses_fewer_examples_than_its_prior_is_fitted_to(prior, fewest):
+    """It would train, and fail when it has."""
+    with pytest.raises(ValueError, match=f"`num_examples` >= {fewest}.*Received: {fewest - 1}"):
+        small_glo(fewest - 1, prior=prior)
+    small_glo(fewest, prior=prior)
 
 
 def test_imle_refuses_images_out_of_range():

@@ -8,10 +8,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfgen.adversarial.checks import check_classes
+from tfgen.adversarial.checks import check_classes, made_shape
 from tfgen.core import random, specs
 from tfgen.core.checks import check_integer, expected
-from tfgen.core.config import build_once
 from tfgen.data.examples import Batch, Examples
 from tfgen.distributions import StandardNormal
 from tfgen.losses import AbsoluteError
@@ -56,7 +55,8 @@ class AdversarialModel(GenerativeModel):
         self.ema_decay = ema_decay
         self.num_classes = num_classes
         check_classes(num_classes, generator, discriminator)
-        build_once(generator, self._with_label_shape((None, self.latent_dim)))
+        made = made_shape("generator", generator, self._with_label_shape((None, self.latent_dim)))
+        self._event = specs.event_spec(made[1:])
         self.ema_generator = average_of(generator, ema_decay)
 
     def _with_label_shape(self, shape: tuple) -> Any:
@@ -75,8 +75,7 @@ class AdversarialModel(GenerativeModel):
     @property
     def event_spec(self) -> tf.TensorSpec:
         """What the generator makes."""
-        shape = self._with_label_shape((None, self.latent_dim))
-        return specs.event_spec(self.generator.compute_output_shape(shape)[1:])
+        return self._event
 
     @property
     def condition_specs(self) -> Mapping[str, tf.TensorSpec]:
@@ -106,7 +105,7 @@ class AdversarialModel(GenerativeModel):
 
     def decode_rows(self, z: tf.Tensor, condition: Conditions | None = None) -> tf.Tensor:
         """Returns the examples [batch, *event] of latents [batch, latent_dim], and their labels."""
-        return self.sampler(with_labels(z, condition), training=False)
+        return tf.cast(self.sampler(with_labels(z, condition), training=False), tf.float32)
 
     # Training.
 

@@ -6,9 +6,9 @@ import keras
 import tensorflow as tf
 
 from tfgen.adversarial.base import EncodedByInversion
-from tfgen.adversarial.checks import check_function
+from tfgen.adversarial.checks import check_function, made_shape
 from tfgen.core.checks import check_positive, expected
-from tfgen.core.config import build_once, register
+from tfgen.core.config import register
 from tfgen.data.examples import Batch
 from tfgen.losses import AbsoluteError
 from tfgen.losses.reconstruction import ReconstructionLoss
@@ -75,8 +75,7 @@ class BEGAN(EncodedByInversion):
         check_function("loss", loss, "AbsoluteError()")
         self.loss = loss or AbsoluteError()
         shape = (None, *self.event_shape)
-        build_once(discriminator, shape)
-        made = tuple(discriminator.compute_output_shape(shape)[1:])
+        made = made_shape("discriminator", discriminator, shape)[1:]
         if made != self.event_shape:
             raise ValueError(
                 expected(f"an autoencoder of {self.event_shape} as `discriminator`", made)
@@ -96,12 +95,12 @@ class BEGAN(EncodedByInversion):
             return self._error(x["x"], training)
 
         def judge() -> Terms:
-            fake = self.generator(self.noise(num_rows, seeds[0]), training=training)
+            fake = self._generate(num_rows, seeds[0], training)
             real, fake = of_data(), self._error(tf.stop_gradient(fake), training)
             return {"loss": real - self.balance.value * fake, "real": real, "fake": fake}
 
         def deceive() -> tuple[Terms, Terms]:
-            fake = self.generator(self.noise(num_rows, seeds[1]), training=training)
+            fake = self._generate(num_rows, seeds[1], training)
             loss = self._error(fake, training)
             real, surplus = of_data(), self.diversity * of_data() - loss
             convergence = global_mean(real) + tf.abs(global_mean(surplus))
@@ -114,9 +113,13 @@ class BEGAN(EncodedByInversion):
             Update("generator", deceive, ("generator",), self._move_balance),
         ]
 
+    def _generate(self, num_rows: tf.Tensor, seed: tf.Tensor, training: bool) -> tf.Tensor:
+        fake = self.generator(self.noise(num_rows, seed), training=training)
+        return tf.cast(fake, tf.float32)
+
     def _error(self, x: tf.Tensor, training: bool) -> tf.Tensor:
         """Returns L(x), [batch]."""
-        return self.loss(x, self.discriminator(x, training=training))
+        return self.loss(x, tf.cast(self.discriminator(x, training=training), tf.float32))
 
     def _move_balance(self, terms: Terms, aux: Terms) -> None:
         surplus = tf.cast(aux["surplus"] / aux["count"], tf.float32)

@@ -6,10 +6,10 @@ import keras
 import tensorflow as tf
 
 from tfgen.adversarial.base import AdversarialModel
-from tfgen.adversarial.checks import check_game, warn_of_misfits
+from tfgen.adversarial.checks import check_game, check_logits, made_shape, warn_of_misfits
 from tfgen.adversarial.penalised import penalised
 from tfgen.core.checks import expected
-from tfgen.core.config import build_once, register
+from tfgen.core.config import register
 from tfgen.data.examples import Batch
 from tfgen.losses import AdversarialLoss, Critic, NonSaturating, Penalty
 from tfgen.model.rows import Conditions
@@ -72,12 +72,11 @@ class BiGAN(AdversarialModel):
         check_game(self.loss, penalties)
         self.penalties = tuple(penalties)
         examples, latents = (None, *self.event_shape), (None, self.latent_dim)
-        build_once(encoder, examples)
+        made = made_shape("encoder", encoder, examples)[1:]
         self.ema_encoder = average_of(encoder, ema_decay)
-        made = tuple(encoder.compute_output_shape(examples)[1:])
         if made != (self.latent_dim,):
             raise ValueError(expected(f"an encoder to latents of shape ({self.latent_dim},)", made))
-        build_once(discriminator, (examples, latents))
+        check_logits(discriminator, (examples, latents), self.event_shape)
         warn_of_misfits(discriminator, self.loss, self.penalties)
 
     @property
@@ -92,11 +91,12 @@ class BiGAN(AdversarialModel):
 
         def pairs(seed: tf.Tensor) -> tuple[tuple, tuple]:
             z = self.noise(tf.shape(x["x"])[0], seed)
-            real = (x["x"], self.encoder(x["x"], training=training))
-            return real, (self.generator(z, training=training), z)
+            made = self.encoder(x["x"], training=training), self.generator(z, training=training)
+            encoded, generated = (tf.cast(part, tf.float32) for part in made)
+            return (x["x"], encoded), (generated, z)
 
         def logits(pair: tuple) -> tf.Tensor:
-            return self.discriminator(pair, training=training)
+            return tf.cast(self.discriminator(pair, training=training), tf.float32)
 
         def judge() -> Terms:
             real, fake = tf.nest.map_structure(tf.stop_gradient, pairs(seeds[0]))
@@ -117,4 +117,4 @@ class BiGAN(AdversarialModel):
 
     def encode_rows(self, x: tf.Tensor, condition: Conditions | None = None) -> tf.Tensor:
         """Returns the latents E(x), [batch, latent_dim], of examples [batch, *event]."""
-        return self.averaged(self.encoder)(x, training=False)
+        return tf.cast(self.averaged(self.encoder)(x, training=False), tf.float32)

@@ -6,10 +6,10 @@ import keras
 import tensorflow as tf
 
 from tfgen.adversarial.base import EncodedByInversion, labels_in, with_labels
-from tfgen.adversarial.checks import check_function, check_game, warn_of_misfits
+from tfgen.adversarial.checks import check_function, check_game, check_logits, warn_of_misfits
 from tfgen.adversarial.penalised import penalised
 from tfgen.core.checks import check_integer, expected
-from tfgen.core.config import build_once, register
+from tfgen.core.config import register
 from tfgen.data.examples import Batch, Examples
 from tfgen.losses import AdversarialLoss, Critic, NonSaturating, Penalty
 from tfgen.model.inversion import Inversion
@@ -102,7 +102,9 @@ class GAN(EncodedByInversion):
         self.discriminator_steps = discriminator_steps
         self.weight_clip = weight_clip
         self.augmentation = augmentation
-        build_once(discriminator, self._with_label_shape((None, *self.event_shape)))
+        check_logits(
+            discriminator, self._with_label_shape((None, *self.event_shape)), self.event_shape
+        )
         warn_of_misfits(discriminator, self.loss, self.penalties)
 
     def updates(self, x: Batch, seed: tf.Tensor, training: bool = True) -> Sequence[Update]:
@@ -161,12 +163,13 @@ class GAN(EncodedByInversion):
     def _generate(self, x: Batch, seed: tf.Tensor, training: bool) -> tf.Tensor:
         """Returns an example for each of a batch, of the same label if there are labels."""
         z = self.noise(tf.shape(x["x"])[0], seed)
-        return self.generator(with_labels(z, self.conditions_of(x)), training=training)
+        inputs = with_labels(z, self.conditions_of(x))
+        return tf.cast(self.generator(inputs, training=training), tf.float32)
 
     def _logits(self, images: tf.Tensor, x: Batch, training: bool) -> tf.Tensor:
         """Returns what the discriminator says of images, which have the labels of a batch."""
         inputs = with_labels(images, self.conditions_of(x))
-        return self.discriminator(inputs, training=training)
+        return tf.cast(self.discriminator(inputs, training=training), tf.float32)
 
     def _seen(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Returns what the discriminator sees of images."""

@@ -83,6 +83,11 @@ class VectorDensity(Density):
 class FittedDensity(VectorDensity):
     """Base of the densities that `fit` takes from vectors, by maximum likelihood."""
 
+    @property
+    def fewest(self) -> int:
+        """How many vectors `fit` needs at least."""
+        return 2
+
     @abstractmethod
     def fit(self, x: np.ndarray) -> "FittedDensity":
         """Takes the weights from vectors.
@@ -105,8 +110,9 @@ class FittedDensity(VectorDensity):
     def _checked(self, x: np.ndarray) -> np.ndarray:
         x = np.asarray(x, np.float64)
         check_rank("x", x.shape, 2, "[num_examples, dim]")
-        if x.shape[1] != self.dim or len(x) < 2:
-            raise ValueError(expected(f"at least two vectors of {self.dim} numbers", x.shape))
+        if x.shape[1] != self.dim or len(x) < self.fewest:
+            what = f"at least {self.fewest} vectors of {self.dim} numbers"
+            raise ValueError(expected(what, x.shape))
         if not np.isfinite(x).all():
             raise ValueError(expected("finite vectors", "NaN or infinity"))
         return x

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.core import random
-from tfgen.core.checks import check_integer, check_not_negative, expected
+from tfgen.core.checks import check_integer, check_not_negative
 from tfgen.core.config import register
 from tfgen.distributions.density import FittedDensity
 
@@ -109,6 +109,11 @@ class GaussianMixture(FittedDensity):
         self.scales.assign(tf.eye(dim, batch_shape=[components]))
         self.built = True
 
+    @property
+    def fewest(self) -> int:
+        """How many vectors `fit` needs at least: two, and one for each component."""
+        return max(2, self.num_components)
+
     def fit(self, x: np.ndarray) -> "GaussianMixture":
         """Runs EM on vectors, with scikit-learn.
 
@@ -124,8 +129,6 @@ class GaussianMixture(FittedDensity):
         from sklearn import mixture
 
         x = self._checked(x)
-        if len(x) < self.num_components:
-            raise ValueError(expected(f"at least {self.num_components} vectors", len(x)))
         # In units of its spread and about its mean, where EM's own thresholds suit any data.
         mean, unit = x.mean(axis=0), np.sqrt(_mean_variance(np.diag(x.var(axis=0))))
         fitted = mixture.GaussianMixture(

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfgen.core import specs
 from tfgen.core.checks import expected
-from tfgen.core.config import Configurable, build_once, register
+from tfgen.core.config import Configurable, output_shape, register
 from tfgen.data.examples import Batch
 from tfgen.distributions import StandardNormal, VectorDensity
 from tfgen.losses.mmd import RBF, Kernel, squared_mmd
@@ -167,7 +167,7 @@ class MomentMatching(GenerativeModel):
         if not isinstance(self.discrepancy, Discrepancy):
             raise TypeError(expected("`discrepancy`, e.g. Moments()", repr(discrepancy)))
         self.prior = prior or StandardNormal(64)
-        build_once(generator, (None, self.prior.dim))
+        self._event = specs.event_spec(output_shape(generator, (None, self.prior.dim))[1:])
         for size in (3, 5):  # Complains of statistics of a wrong shape, whatever the event's.
             batch = tf.zeros([size, *self.event_shape])
             self.discrepancy(batch, batch)
@@ -180,7 +180,7 @@ class MomentMatching(GenerativeModel):
     @property
     def event_spec(self) -> tf.TensorSpec:
         """What the generator makes."""
-        return specs.event_spec(self.generator.compute_output_shape((None, self.prior.dim))[1:])
+        return self._event
 
     def objective(self, x: Batch, seed: tf.Tensor, training: bool) -> Terms:
         """Returns the discrepancy between the joint batch and as many samples."""
@@ -190,7 +190,7 @@ class MomentMatching(GenerativeModel):
 
     def decode_rows(self, z: tf.Tensor, condition: Conditions | None = None) -> tf.Tensor:
         """Returns the examples [batch, *event] of latents [batch, latent_dim]."""
-        return self.generator(z, training=False)
+        return tf.cast(self.generator(z, training=False), tf.float32)
 
     def sample_rows(
         self,

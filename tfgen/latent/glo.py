@@ -9,9 +9,9 @@ import tensorflow as tf
 
 from tfgen.core import random, specs
 from tfgen.core.checks import check_integer, check_not_negative, check_positive, expected
-from tfgen.core.config import build_once, register
+from tfgen.core.config import output_shape, register
 from tfgen.data.examples import Batch, Examples
-from tfgen.distributions import Gaussian
+from tfgen.distributions import FittedDensity, Gaussian
 from tfgen.latent.spaces import Sphere
 from tfgen.latent.table import LatentTable
 from tfgen.losses.pyramid import LaplacianPyramid
@@ -56,7 +56,8 @@ class GLO(GenerativeModel):
 
     Raises:
         TypeError: when a size is not an integer.
-        ValueError: when a number is out of range.
+        ValueError: when a number is out of range, or there are fewer examples than the density
+            needs; two, of a Gaussian.
 
     Example:
         glo = GLO(InfoGANGenerator((28, 28, 1)), num_examples=60_000, latent_dim=64)
@@ -101,6 +102,9 @@ class GLO(GenerativeModel):
         self.loss = loss or LaplacianPyramid()
         self.space = space or Sphere()
         self.prior = prior or Gaussian(latent_dim)
+        if isinstance(self.prior, FittedDensity) and num_examples < self.prior.fewest:
+            what = f"`num_examples` >= {self.prior.fewest}, which the prior is fitted to"
+            raise ValueError(expected(what, num_examples))
         self.initial_std = initial_std
         self.initial_codes = initial_codes
         self.latent_noise = latent_noise
@@ -108,12 +112,12 @@ class GLO(GenerativeModel):
         self.latents = LatentTable(num_examples, latent_dim, self.space, initial_std, seed)
         # One more than the number of steps after which the density was fitted, 0 if it never was.
         self.prior_fitted = self._counter("int64", "prior_fitted")
-        build_once(generator, (None, latent_dim))
+        self._event = specs.event_spec(output_shape(generator, (None, latent_dim))[1:])
 
     @property
     def event_spec(self) -> tf.TensorSpec:
         """What the generator makes."""
-        return specs.event_spec(self.generator.compute_output_shape((None, self.latent_dim))[1:])
+        return self._event
 
     @property
     def latent_spec(self) -> tf.TensorSpec:
@@ -131,7 +135,11 @@ class GLO(GenerativeModel):
         if training and self.latent_noise:
             noise = tf.random.stateless_normal(tf.shape(z), seed, alg="philox")
             z += tf.cast(self.latent_noise * noise, z.dtype)
-        return {"loss": self.loss(x["x"], self.generator(z, training=training))}
+        return {"loss": self.loss(x["x"], self._generate(z, training))}
+
+    def _generate(self, z: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Returns G(z) in float32, whatever the generator computes in."""
+        return tf.cast(self.generator(z, training=training), tf.float32)
 
     def prepare(self, x: Batch, examples: Examples | None) -> None:
         """Makes the initial latents."""
@@ -140,7 +148,7 @@ class GLO(GenerativeModel):
 
     def decode_rows(self, z: tf.Tensor, condition: Conditions | None = None) -> tf.Tensor:
         """Returns the examples [batch, *event] of latents [batch, latent_dim], projected to Z."""
-        return self.generator(self.space(z), training=False)
+        return self._generate(self.space(z))
 
     def sample_rows(
         self,
@@ -201,7 +209,7 @@ class GLO(GenerativeModel):
     @cached_property
     def _inverter(self) -> Inverter:
         # Latents are in Z after each step: a slope through the projection would be another.
-        decode = lambda z, condition: self.generator(z, training=False)  # noqa: E731
+        decode = lambda z, condition: self._generate(z)  # noqa: E731
         return Inverter(decode, self.loss, self._starts, self.space)
 
     def _starts(self, num_restarts: int) -> tf.Tensor:

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfgen.core import random, specs
 from tfgen.core.checks import check_integer, check_not_negative, expected
-from tfgen.core.config import build_once, register
+from tfgen.core.config import output_shape, register
 from tfgen.data.examples import Batch, Examples
 from tfgen.latent.neighbours import Distance, RunningNearest, SquaredEuclidean
 from tfgen.latent.spaces import Euclidean
@@ -118,12 +118,12 @@ class IMLE(GenerativeModel):
             aggregation="only_first_replica",
             name="assigned_noise",
         )
-        build_once(generator, (None, noise_dim))
+        self._event = specs.event_spec(output_shape(generator, (None, noise_dim))[1:])
 
     @property
     def event_spec(self) -> tf.TensorSpec:
         """What the generator makes."""
-        return specs.event_spec(self.generator.compute_output_shape((None, self.noise_dim))[1:])
+        return self._event
 
     @property
     def latent_spec(self) -> tf.TensorSpec:
@@ -138,8 +138,8 @@ class IMLE(GenerativeModel):
         return {"loss": self._distances(x["x"], self._transform(e, training))}
 
     def _transform(self, e: tf.Tensor, training: bool) -> tf.Tensor:
-        """Returns T(e)."""
-        return self.space(self.generator(e, training=training))
+        """Returns T(e), in float32 whatever the generator computes in."""
+        return self.space(tf.cast(self.generator(e, training=training), tf.float32))
 
     def _distances(self, x: tf.Tensor, samples: tf.Tensor) -> tf.Tensor:
         size = math.prod(self.event_shape)
