@@ -1,11 +1,37 @@
 """Packaging of tfgen."""
 
+import os
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
 VERSION = (ROOT / "tfgen/core/version.py").read_text().split('"')[-2]
+
+
+class BuildWithPrograms(build_py):
+    """Puts the programs that the command `tfgen` runs into the wheel, as tfgen/programs."""
+
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode:  # Where they are found beside the package.
+            folder = os.path.join(self.build_lib, "tfgen", "programs")
+            self.mkpath(folder)
+            for program in self.programs():
+                self.copy_file(program, folder)
+
+    def get_source_files(self) -> list[str]:
+        return super().get_source_files() + self.programs()
+
+    @staticmethod
+    def programs() -> list[str]:
+        """Returns their paths, relative to the root."""
+        found = [
+            path for name in ("examples", "export") for path in ROOT.joinpath(name).glob("*.py")
+        ]
+        return sorted(os.path.relpath(path) for path in found)
+
 
 setup(
     name="tfgen",
@@ -18,6 +44,9 @@ setup(
     package_dir={"": "."},  # Editable installs then work from any directory.
     packages=find_packages(include=["tfgen", "tfgen.*"]),
     package_data={"tfgen": ["py.typed"]},
+    py_modules=["tfgen_command"],
+    entry_points={"console_scripts": ["tfgen = tfgen_command:main"]},
+    cmdclass={"build_py": BuildWithPrograms},
     install_requires=[
         "tensorflow>=2.18",
         "keras>=3.6",

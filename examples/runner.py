@@ -1,16 +1,17 @@
-"""What every runner shares: flags, strategy, data, drawing, export, and how a run ends."""
+"""What every runner shares: flags, strategy, the directory of a run, export, and how a run ends."""
 
 import contextlib
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
+import console
+import data_flags
 import keras
 import numpy as np
 import tensorflow as tf
@@ -19,7 +20,6 @@ from absl import app, flags, logging
 import tfgen
 from tfgen.core import specs
 from tfgen.core.files import check_writable, write_text, written_whole
-from tfgen.data.tfds import UnknownSplit
 from tfgen.serving.versions import versions
 
 FLAGS = flags.FLAGS
@@ -31,30 +31,38 @@ PRECISIONS = ("none", "bfloat16", "float16")
 _FREE_FLAGS = frozenset({"workdir", "overwrite", "data_dir", "export", "verbose"})
 
 
-def define_data_flags(dataset: str) -> None:
-    """Defines the flags of every program that loads data, with its own default of --dataset."""
-    flags.DEFINE_string(
-        "dataset",
-        dataset,
-        "digits (embedded), any TFDS name, a folder of images, an .npy/.npz file.",
-    )
-    flags.DEFINE_string("data_dir", None, "Where TFDS data are; $TFDS_DATA_DIR unless given.")
-    flags.DEFINE_integer("num_examples", None, "Use this many training examples only.", 1)
-    flags.DEFINE_integer("image_size", None, "Crop to a square and resize to this many pixels.", 4)
-    flags.DEFINE_bool("skip_unreadable", False, "Skip images of a folder that cannot be read.")
-    flags.DEFINE_integer("seed", 0, "Of initial weights, order of the data, and noise.", 0)
-    flags.DEFINE_integer("verbose", 1, "Keras progress: 0 none, 1 bars, 2 a line an epoch.", 0, 2)
-
-
 def define_flags(
-    dataset: str, workdir: str, epochs: int, batch_size: int, learning_rate: float
+    dataset: str, kind: str, epochs: int, batch_size: int, learning_rate: float | None
 ) -> None:
-    """Defines the flags that all runners share, with a runner's own defaults."""
-    define_data_flags(dataset)
-    flags.DEFINE_string("workdir", workdir, "Where the run writes, and what it resumes from.")
+    """Defines the flags that all runners share, with a runner's own defaults.
+
+    Args:
+        dataset, learning_rate: the defaults of these flags.
+        kind: of the runs, which their directories are called by.
+        epochs, batch_size: what these flags stand for where they are not given, and there are not
+            too few examples.
+    """
+    data_flags.define(dataset)
+    flags.adopt_module_key_flags(data_flags)
+    flags.DEFINE_string(
+        "workdir",
+        None,
+        f"Where the run writes, and what it resumes from; runs/{kind}_<dataset> unless given.",
+    )
     flags.DEFINE_bool("overwrite", False, "Remove what an earlier run left in --workdir.")
-    flags.DEFINE_integer("epochs", epochs, "Passes over the training data.", 1)
-    flags.DEFINE_integer("batch_size", batch_size, "Examples in a batch, over all replicas.", 1)
+    flags.DEFINE_integer(
+        "epochs",
+        None,
+        f"Passes over the training data; {epochs}, and more where there are few, unless given.",
+        1,
+    )
+    flags.DEFINE_integer(
+        "batch_size",
+        None,
+        f"Examples in a batch, over all replicas; {batch_size}, and fewer where there are few, "
+        "unless given.",
+        1,
+    )
     flags.DEFINE_float("learning_rate", learning_rate, "Of the generator's optimizer.", 0.0)
     flags.DEFINE_bool(
         "deterministic", True, "Use deterministic operations only, so that runs repeat bit for bit."
@@ -83,13 +91,19 @@ def define_flags(
     flags.DEFINE_bool("export", True, "Write the sampler to --workdir/serving.")
 
 
-def run(main: Callable[[Path, tf.distribute.Strategy], None]) -> None:
-    """Parses the flags and runs `main(workdir, strategy)`, unless the run in it is finished."""
+def run(main: Callable[[Path, tf.distribute.Strategy], None], kind: str) -> None:
+    """Parses the flags and runs `main(workdir, strategy)`, unless the run in it is finished.
+
+    Args:
+        main: trains, and writes what there is to be written.
+        kind: as for `define_flags`.
+    """
 
     def parsed(argv: Sequence[str]) -> None:
         if len(argv) > 1:
             sys.exit(f"Expected flags only. Received: {argv[1:]}")
-        workdir, strategy = Path(FLAGS.workdir), set_up()
+        workdir = Path(FLAGS.workdir or f"runs/{kind}_{data_flags.short_name(FLAGS.dataset)}")
+        strategy = set_up()
         # Only the first worker looks, when all have begun: --overwrite removes what is there.
         with errors_as_messages():
             is_wanted = decided_by_chief(strategy, lambda: is_to_do(workdir))
@@ -105,7 +119,7 @@ def errors_as_messages() -> Iterator[None]:
     try:
         yield
     except (ValueError, TypeError, OSError, RuntimeError) as error:
-        raise SystemExit(str(error)) from error
+        raise SystemExit(data_flags.with_flags(str(error))) from error
 
 
 def define_sizes(name: str, default: Sequence[str], meaning: str) -> None:
@@ -174,38 +188,6 @@ def decided_by_chief(strategy: tf.distribute.Strategy, decide: Callable[[], bool
     return bool(decision)
 
 
-def load_data(
-    batch_size: int | None = None,
-) -> tuple[tfgen.data.Examples, tfgen.data.Examples]:
-    """Loads the examples of --dataset to train on, --num_examples of them, and those held out.
-
-    Held out is the split "test", or the last tenth of "train" where there is none.
-
-    Args:
-        batch_size: of those to train on; --batch_size unless given.
-    """
-    batch_size = batch_size or FLAGS.batch_size
-    try:
-        heldout = _load("test", batch_size=1)
-        return _load("train", batch_size, FLAGS.num_examples), heldout
-    except UnknownSplit:
-        heldout = _load("train[90%:]", batch_size=1)
-        return _load("train[:90%]", batch_size, FLAGS.num_examples), heldout
-
-
-def _load(split: str, batch_size: int, num_examples: int | None = None) -> tfgen.data.Examples:
-    return tfgen.data.load(
-        FLAGS.dataset,
-        split=split,
-        batch_size=batch_size,
-        image_size=FLAGS.image_size,
-        num_examples=num_examples,
-        data_dir=FLAGS.data_dir,
-        seed=FLAGS.seed,
-        skip_unreadable=FLAGS.skip_unreadable,
-    )
-
-
 def is_to_do(workdir: Path) -> bool:
     """Returns whether the run that the flags ask for is not finished.
 
@@ -248,6 +230,18 @@ def claim_workdir(workdir: Path, strategy: tf.distribute.Strategy) -> None:
         return True
 
     decided_by_chief(strategy, claim)
+    console.end_with(lambda: f"; {_how_to_go_on(workdir)}.")
+
+
+def _how_to_go_on(workdir: Path) -> str:
+    """Returns what the same command does when this process ends now."""
+    records = list(workdir.glob("checkpoints/**/checkpoint"))
+    if not records:
+        return "the same command begins anew"
+    latest = max(records, key=lambda record: record.stat().st_mtime)
+    epoch = re.search(r"-([0-9]+)\"", latest.read_text())
+    where = f"after epoch {epoch[1]}" if epoch else "from its last checkpoint"
+    return f"the same command goes on {where}"
 
 
 def finish(workdir: Path, model: tfgen.GenerativeModel, report: dict[str, Any]) -> None:
@@ -277,32 +271,6 @@ def in_batches(
 def _slices(rows: Any, batch_size: int) -> Iterator[Any]:
     for first in range(0, len(rows), batch_size):
         yield rows[first : first + batch_size]
-
-
-def sheet(path: Path, panels: dict[str, np.ndarray]) -> None:
-    """Draws images side by side, each under its name, into a PNG file, whole or not at all.
-
-    Args:
-        path: of the file.
-        panels: images [height, width, channels] in [0, 1], by name.
-    """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    widths = [image.shape[1] / image.shape[0] for image in panels.values()]
-    figure, axes = pyplot.subplots(
-        1, len(panels), figsize=(3.4 * sum(widths), 3.7), width_ratios=widths, squeeze=False
-    )
-    for axis, (name, image) in zip(axes[0], panels.items(), strict=True):
-        axis.imshow(image, cmap="gray", vmin=0, vmax=1)  # Colours are shown as they are.
-        axis.set_title(name, fontsize=10)
-        axis.axis("off")
-    figure.tight_layout()
-    with written_whole(path) as unfinished:
-        figure.savefig(unfinished, dpi=150, bbox_inches="tight")
-    pyplot.close(figure)
 
 
 def export_and_check(model: tfgen.GenerativeModel, path: Path, numbers: dict[str, Any]) -> None:

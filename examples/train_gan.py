@@ -7,20 +7,24 @@ The run writes samples.png, interpolation.png, sheets/, metrics.json, history.cs
 serving/1/ under --workdir, prints its scores, and goes on where it stopped when started again.
 """
 
-import os
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # Before TensorFlow is imported.
+import console
 
+console.prepare()  # Before TensorFlow is imported.
+
+import data_flags
 import gan_models
+import judges
 import keras
 import numpy as np
 import runner
 import scoring
 import tensorflow as tf
 from absl import flags
-from history import HistoryFile, training_seconds
+from drawing import sheet
+from history import HistoryFile, progress, training_seconds
 
 import tfgen
 from tfgen import adversarial
@@ -28,9 +32,9 @@ from tfgen.model import paths
 
 FLAGS = flags.FLAGS
 
-runner.define_flags(
-    dataset="digits", workdir="runs/gan_digits", epochs=100, batch_size=64, learning_rate=None
-)
+EPOCHS, BATCH_SIZE = 100, 64
+
+runner.define_flags("digits", "gan", EPOCHS, BATCH_SIZE, learning_rate=None)
 flags.adopt_module_key_flags(runner)
 flags.adopt_module_key_flags(scoring)
 flags.adopt_module_key_flags(gan_models)
@@ -42,36 +46,38 @@ flags.DEFINE_integer(
 def main(workdir: Path, strategy: tf.distribute.Strategy) -> None:
     """Trains, scores, draws and exports one GAN."""
     with runner.errors_as_messages():
-        train, heldout = runner.load_data()
-        ready_extractors = scoring.ready_extractors(train)
+        train, heldout = data_flags.load_both()
+        scorer = scoring.Scorer(train, heldout)
         with strategy.scope():
             gan = gan_models.make_gan(train)
         # A batch gives each step of the discriminator as many examples as --batch_size says.
         steps = getattr(gan, "discriminator_steps", 1)
-        train = train.with_batch_size(FLAGS.batch_size * steps)
+        size = data_flags.batch_size(FLAGS.batch_size, BATCH_SIZE, len(train), steps)
+        train = train.with_batch_size(size * steps)
         gan.checked_data(train)
     runner.claim_workdir(workdir, strategy)
     print(f"{train}\n{heldout}")
-    judges = scoring.extractors(scoring.Classifiers(workdir, train), ready_extractors)
+    epochs = data_flags.num_epochs(FLAGS.epochs, EPOCHS, data_flags.STEPS, size, len(train))
+    scorer.prepare(judges.Classifiers(workdir, train))
+    verbose, bars = progress(epochs)
     gan.fit(
         train,
-        epochs=FLAGS.epochs,
+        epochs=epochs,
         callbacks=[
-            *evaluation(judges[0], heldout),
+            *evaluation(scorer.judges[0], heldout),
+            *bars,
             HistoryFile(workdir / "history.csv"),
-            tfgen.callbacks.Checkpoint(workdir / "checkpoints"),
-            tfgen.callbacks.SampleGrid(workdir / "sheets", every=max(1, FLAGS.epochs // 20)),
+            tfgen.callbacks.SampleGrid(workdir / "sheets", every=max(1, epochs // 20)),
+            tfgen.callbacks.Checkpoint(workdir / "checkpoints", every=max(1, epochs // 100)),
         ],
-        verbose=FLAGS.verbose,
+        verbose=verbose,
     )
     if not runner.is_chief():
         return
     images, labels = generate(gan, train, heldout)
-    scores = scoring.score(judges, heldout, images)
-    scoring.print_table(scores)
-    report = scoring.report(scores) | {
+    report = scoring.report(scorer.score(images)) | {
         "training_seconds": training_seconds(workdir / "history.csv"),
-        **agreement(judges, images["gan"], labels),
+        **agreement(scorer.judges, images["gan"], labels),
         **reconstruction(gan, images["gan"], heldout),
     }
     draw(workdir, gan, images, heldout)
@@ -118,7 +124,7 @@ def generate(
 
 def agreement(judges: list, images: np.ndarray, labels: np.ndarray | None) -> dict[str, float]:
     """Returns, and prints, how many conditional samples a classifier takes for what was asked."""
-    able = [judge for judge in judges if hasattr(judge, "probabilities")]
+    able = [judge for judge in judges if isinstance(judge, tfgen.metrics.ClassifierFeatures)]
     if labels is None or not able:
         return {}
     said = np.asarray(able[0].probabilities(images)).argmax(axis=1)
@@ -147,10 +153,8 @@ def draw(workdir: Path, gan: Any, images: dict[str, np.ndarray], heldout: Any) -
     """Draws samples.png and interpolation.png."""
     grid = tfgen.callbacks.image_grid
     names = {"train_vs_heldout": "real", "gan": FLAGS.recipe, "gan_without_ema": "without average"}
-    panels = {
-        title: grid(images[name][:64], columns=8) for name, title in names.items() if name in images
-    }
-    runner.sheet(workdir / "samples.png", panels)
+    panels = {title: grid(images[name][:64]) for name, title in names.items() if name in images}
+    sheet(workdir / "samples.png", panels)
     z = gan.prior.sample_rows(tfgen.core.random.row_seeds(12, FLAGS.seed))
     label = tf.zeros([6], tf.int32) if FLAGS.conditional else None
     few = None if label is None else label[:3]
@@ -165,8 +169,8 @@ def draw(workdir: Path, gan: Any, images: dict[str, np.ndarray], heldout: Any) -
         unseen = heldout.as_float(slice(0, 6))
         pairs = np.stack([unseen, np.asarray(gan.reconstruct(unseen))], axis=1)
         panels["unseen, reconstructed"] = grid(pairs.reshape(-1, *gan.event_shape), columns=2)
-    runner.sheet(workdir / "interpolation.png", panels)
+    sheet(workdir / "interpolation.png", panels)
 
 
 if __name__ == "__main__":
-    runner.run(main)
+    runner.run(main, "gan")

@@ -3,10 +3,14 @@
 python export/export_model.py --model=runs/glann_digits/model.keras --path=serving/glann
 """
 
-import os
 import sys
+from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.append(str(Path(__file__).resolve().parents[1] / "examples"))  # In a checkout.
+
+import console
+
+console.prepare()  # Before TensorFlow is imported.
 
 from absl import app, flags, logging
 

@@ -33,7 +33,10 @@ _server: list[subprocess.Popen] = []
 
 
 def run(
-    program: str | os.PathLike, *arguments: str | os.PathLike, **environment: str
+    program: str | os.PathLike,
+    *arguments: str | os.PathLike,
+    cwd: str | os.PathLike = ROOT,
+    **environment: str,
 ) -> subprocess.CompletedProcess:
     """Runs a Python file with arguments to its end; returns its exit status and what it printed."""
     if not _server:
@@ -42,7 +45,7 @@ def run(
     with tempfile.TemporaryDirectory() as folder:
         outputs = [Path(folder, name) for name in ("stdout", "stderr")]
         command = [os.fspath(each) for each in (program, *arguments)]
-        request = {"command": command, "environment": environment}
+        request = {"command": command, "environment": environment, "cwd": str(cwd)}
         request["outputs"] = [str(path) for path in outputs]
         server = _server[0]
         server.stdin.write(json.dumps(request) + "\n")
@@ -81,9 +84,12 @@ def _serve() -> dict | None:
     return None
 
 
-def _become(command: Sequence[str], environment: dict[str, str], outputs: Sequence[str]) -> None:
+def _become(
+    command: Sequence[str], environment: dict[str, str], cwd: str, outputs: Sequence[str]
+) -> None:
     """Runs a program in this process, which ends as the program does."""
     os.environ.update(environment)
+    os.chdir(cwd)
     streams = [os.open(os.devnull, os.O_RDONLY)]
     streams += [os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) for path in outputs]
     for number, stream in enumerate(streams):

@@ -143,5 +143,6 @@ def _widths(image_shape: Sequence[int], filters: int) -> list[int]:
     size = image_shape[0]
     doublings = size.bit_length() - 3
     if image_shape[1] != size or doublings < 1 or size != 4 * 2**doublings:
-        raise ValueError(expected("square images of size 8, 16, 32, 64 ...", tuple(image_shape)))
+        what = "square images of size 8, 16, 32, 64 ... (`image_size` resizes them)"
+        raise ValueError(expected(what, tuple(image_shape)))
     return [filters * 2**i for i in range(doublings)]

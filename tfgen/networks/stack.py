@@ -217,7 +217,8 @@ def check_image_shape(shape: Shape, divisor: int = 1) -> None:
     check_rank("image_shape", tuple(shape), 3, "(height, width, channels)")
     check_sizes("image_shape", shape)
     if shape[0] % divisor or shape[1] % divisor:
-        raise ValueError(expected(f"a height and width divisible by {divisor}", tuple(shape)))
+        what = f"a height and width divisible by {divisor} (`image_size` resizes them)"
+        raise ValueError(expected(what, tuple(shape)))
 
 
 def check_images(shape: Shape, divisor: int = 1) -> None:

@@ -1,0 +1,127 @@
+"""The data of a program: flags that say which, how they are split, and what suits few of them."""
+
+import math
+import re
+from pathlib import Path
+
+from absl import flags
+
+import tfgen
+from tfgen.core.checks import expected
+from tfgen.data.tfds import UnknownSplit
+
+FLAGS = flags.FLAGS
+
+STEPS = 2_000
+"""Fewer do not show what is in the data."""
+
+
+def define(dataset: str) -> None:
+    """Defines the flags of every program that loads data, with its own default of --dataset."""
+    flags.DEFINE_string(
+        "dataset",
+        dataset,
+        "digits (embedded), any TFDS name, a folder of images, an .npy/.npz file.",
+    )
+    flags.DEFINE_string("data_dir", None, "Where TFDS data are; $TFDS_DATA_DIR unless given.")
+    flags.DEFINE_integer("num_examples", None, "Use this many training examples only.", 1)
+    define_image_flags()
+    flags.DEFINE_integer("seed", 0, "Of initial weights, order of the data, and noise.", 0)
+    flags.DEFINE_integer("verbose", 1, "Keras progress: 0 none, 1 bars, 2 a line an epoch.", 0, 2)
+
+
+def define_image_flags() -> None:
+    """Defines the flags that say how images are read."""
+    flags.DEFINE_integer("image_size", None, "Crop to a square and resize to this many pixels.", 4)
+    flags.DEFINE_enum("channels", None, ["1", "3", "4"], "Convert to grey, RGB or RGBA.")
+    flags.DEFINE_bool("skip_unreadable", False, "Skip images of a folder that cannot be read.")
+
+
+def load_both() -> tuple[tfgen.data.Examples, tfgen.data.Examples]:
+    """Loads the examples of --dataset to train on, --num_examples of them, and those held out.
+
+    Held out is the split "test", or the last tenth of "train" where there is none.
+    """
+    try:
+        heldout = load(FLAGS.dataset, "test")
+        return load(FLAGS.dataset, "train", FLAGS.num_examples), heldout
+    except UnknownSplit:
+        heldout = load(FLAGS.dataset, "train[90%:]")
+        return load(FLAGS.dataset, "train[:90%]", FLAGS.num_examples), heldout
+
+
+def load(name: str, split: str, num_examples: int | None = None) -> tfgen.data.Examples:
+    """Loads a split of any data, in batches of one, as the flags say."""
+    return tfgen.data.load(
+        name,
+        split=split,
+        batch_size=1,
+        image_size=FLAGS.image_size,
+        num_examples=num_examples,
+        data_dir=FLAGS.data_dir,
+        seed=FLAGS.seed,
+        skip_unreadable=FLAGS.skip_unreadable,
+        channels=FLAGS.channels and int(FLAGS.channels),
+    )
+
+
+def with_flags(message: str) -> str:
+    """Returns a message with the arguments that it names as the flags of the same names.
+
+    >>> with_flags("Expected images of one shape (`image_size` resizes them).")
+    'Expected images of one shape (--image_size resizes them).'
+    """
+    names = "image_size|channels|num_examples|data_dir"
+    message = message.replace("skip_unreadable=True", "--skip_unreadable")
+    return re.sub(f"`({names})`", r"--\1", message)
+
+
+def short_name(dataset: str) -> str:
+    """Returns what directories are called by data: "faces" for "/data/faces.npz"."""
+    path, name = Path(dataset).expanduser(), dataset
+    if path.exists():
+        name = path.resolve().name if path.is_dir() else path.stem
+    return "_".join(re.findall(r"\w+", name)) or "data"
+
+
+def batch_size(given: int | None, usual: int, num_examples: int, parts: int = 1) -> int:
+    """Returns how many examples make a batch, and says so where it is not what was expected.
+
+    Args:
+        given: what a flag says; None for the usual one, or an eighth of fewer than 512.
+        usual: unless there are few examples.
+        num_examples: that there are.
+        parts: batches that a step takes at once.
+
+    Raises:
+        ValueError: when there are too few examples for a step.
+    """
+    most = num_examples // parts
+    if not most:
+        raise ValueError(expected(f"{parts} examples or more to train on", num_examples))
+    wanted = given or min(usual, max(num_examples // 8, 8))
+    size = min(wanted, most)
+    if size != (given or usual):
+        print(f"Batches of {size} examples, as there are {num_examples} to train on.")
+    return size
+
+
+def num_epochs(
+    given: int | None, usual: int, steps: int, batch_size: int, count: int, what: str = ""
+) -> int:
+    """Returns the number of epochs: what a flag says, or at least as many as make so many steps.
+
+    Args:
+        given: what the flag says, if anything.
+        usual: unless there are few examples.
+        steps: to make at least.
+        batch_size: of each step.
+        count: how many examples there are.
+        what: is trained, for the line that says when it is not as usual.
+    """
+    if given:
+        return given
+    epochs = max(usual, math.ceil(steps / max(count // batch_size, 1)))
+    if epochs != usual:
+        print(f"{epochs} epochs {what}".rstrip() + f", as {count} examples make few steps each.")
+    return epochs
