@@ -64,6 +64,12 @@ def define_flags(
         1,
     )
     flags.DEFINE_float("learning_rate", learning_rate, "Of the generator's optimizer.", 0.0)
+    flags.DEFINE_bool("export", True, "Write the sampler to --workdir/serving.")
+    _define_machine_flags()
+
+
+def _define_machine_flags() -> None:
+    """Defines the flags that say what computes, and how."""
     flags.DEFINE_bool(
         "deterministic", True, "Use deterministic operations only, so that runs repeat bit for bit."
     )
@@ -88,7 +94,6 @@ def define_flags(
         lambda given: not (given["jit_compile"] and given["deterministic"]),
         "--jit_compile needs --nodeterministic",
     )
-    flags.DEFINE_bool("export", True, "Write the sampler to --workdir/serving.")
 
 
 def run(main: Callable[[Path, tf.distribute.Strategy], None], kind: str) -> None:

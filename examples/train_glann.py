@@ -61,13 +61,6 @@ def main(workdir: Path, strategy: tf.distribute.Strategy) -> None:
     loss = ready_loss or glann_models.perceptual_loss(classifiers, train)
     scorer.prepare(classifiers)
     verbose, bars = progress(max(budget.epochs, budget.imle_epochs))
-    every = max(1, min(budget.epochs, budget.imle_epochs) // 60)
-    callbacks = [
-        *resets,
-        *bars,
-        HistoryFile(workdir / "history.csv"),
-        tfgen.callbacks.Checkpoint(workdir / "checkpoints", every),
-    ]
     with strategy.scope():
         glann = glann_models.make_glann(train, loss)
         glann_models.compile_glann(glann, train, budget)
@@ -75,7 +68,7 @@ def main(workdir: Path, strategy: tf.distribute.Strategy) -> None:
         train,
         epochs={"glo": budget.epochs, "imle": budget.imle_epochs},
         batch_size={"imle": budget.imle_batch_size},
-        callbacks=callbacks,
+        callbacks=[*resets, *bars, *records(workdir, budget)],
         verbose=verbose,
     )
     pixel_imle = train_pixel_imle(workdir, strategy, train) if FLAGS.pixel_imle_epochs else None
@@ -87,6 +80,15 @@ def main(workdir: Path, strategy: tf.distribute.Strategy) -> None:
     print("seconds of training:", report["training_seconds"])
     draw(workdir, glann, images, heldout)
     runner.finish(workdir, glann, report)
+
+
+def records(workdir: Path, budget: glann_models.Budget) -> list[tfgen.callbacks.Callback]:
+    """Returns what keeps the history of a run, and what it goes on from."""
+    every = max(1, min(budget.epochs, budget.imle_epochs) // 60)
+    return [
+        HistoryFile(workdir / "history.csv"),
+        tfgen.callbacks.Checkpoint(workdir / "checkpoints", every),
+    ]
 
 
 def train_pixel_imle(

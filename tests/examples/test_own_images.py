@@ -106,6 +106,19 @@ def test_what_flags_and_data_cannot_do_is_refused_before_any_training(
     assert not any((place / "refused").iterdir()) if (place / "refused").exists() else True
 
 
+def test_the_fid_network_judges_where_its_weights_are_at_hand(place):
+    """By weights that are damaged, which an error tells."""
+    (place / "weights.npz").write_bytes(b"no weights")
+    flags = ("--dataset=plain", "--workdir=refused", "--architecture=dcgan")
+    weights = {"TFGEN_INCEPTION_WEIGHTS": "weights.npz"}
+    failed = programs.run(EXAMPLES / "train_gan.py", *flags, cwd=place, **weights)
+    assert "Scores compare inception features, which need no labels." in failed.stdout
+    assert "Expected a complete .npz file. Received: weights.npz" in failed.stderr
+    weights = {"TFGEN_INCEPTION_WEIGHTS": "nowhere.npz"}
+    failed = programs.run(EXAMPLES / "train_gan.py", *flags, cwd=place, **weights)
+    assert "Scores compare pixels features" in failed.stdout and "size 8, 16" in failed.stderr
+
+
 @pytest.mark.ci
 def test_an_interrupted_run_says_where_it_goes_on_and_does(tmp_path):
     command = [sys.executable, str(EXAMPLES / "train_gan.py"), "--workdir=run", "--noexport"]
