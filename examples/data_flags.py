@@ -8,7 +8,8 @@ from absl import flags
 
 import tfgen
 from tfgen.core.checks import expected
-from tfgen.data.tfds import UnknownSplit
+from tfgen.data.decoding import MAX_PIXELS
+from tfgen.data.sources import UnknownSplit
 
 FLAGS = flags.FLAGS
 
@@ -34,6 +35,7 @@ def define_image_flags() -> None:
     """Defines the flags that say how images are read."""
     flags.DEFINE_integer("image_size", None, "Crop to a square and resize to this many pixels.", 4)
     flags.DEFINE_enum("channels", None, ["1", "3", "4"], "Convert to grey, RGB or RGBA.")
+    flags.DEFINE_integer("max_pixels", MAX_PIXELS, "Height x width of the largest image file.", 1)
     flags.DEFINE_bool("skip_unreadable", False, "Skip images of a folder that cannot be read.")
 
 
@@ -62,6 +64,7 @@ def load(name: str, split: str, num_examples: int | None = None) -> tfgen.data.E
         seed=FLAGS.seed,
         skip_unreadable=FLAGS.skip_unreadable,
         channels=FLAGS.channels and int(FLAGS.channels),
+        max_pixels=FLAGS.max_pixels,
     )
 
 
@@ -71,7 +74,7 @@ def with_flags(message: str) -> str:
     >>> with_flags("Expected images of one shape (`image_size` resizes them).")
     'Expected images of one shape (--image_size resizes them).'
     """
-    names = "image_size|channels|num_examples|data_dir"
+    names = "image_size|channels|num_examples|data_dir|max_pixels"
     message = message.replace("skip_unreadable=True", "--skip_unreadable")
     return re.sub(f"`({names})`", r"--\1", message)
 

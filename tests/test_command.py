@@ -59,6 +59,17 @@ def test_programs_get_the_words_that_follow(tmp_path, monkeypatch, capsys):
     ]
 
 
+def test_every_command_has_a_program():
+    import tfgen_command
+
+    missing = [
+        name
+        for name, _ in tfgen_command.COMMANDS.values()
+        if not any((folder / name).is_file() for folder in tfgen_command._folders())
+    ]
+    assert missing == []
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
     """The command of a wheel in an environment that sees the other packages of this one."""
@@ -109,3 +120,4 @@ def test_a_wheel_does_all_of_it_from_anywhere(installed, tmp_path):
     np.testing.assert_allclose(*drawn, atol=1e-5)
     printed = tfgen("score", "digits:test", "served", "--features=pixels", "--num_scored=50")
     assert "served: FID " in printed and "coverage" in printed
+    assert "--rest_port" in tfgen("serve", "--help")

@@ -25,7 +25,8 @@ def data_flags(monkeypatch):
     import data_flags
 
     flags = dict(image_size=None, num_examples=None, seed=0, skip_unreadable=False, channels=None)
-    monkeypatch.setattr(data_flags, "FLAGS", SimpleNamespace(**flags, data_dir=None))
+    flags |= dict(data_dir=None, max_pixels=1000)
+    monkeypatch.setattr(data_flags, "FLAGS", SimpleNamespace(**flags))
     yield data_flags
     del sys.modules["data_flags"]
 
