@@ -75,7 +75,7 @@ def with_flags(message: str) -> str:
     'Expected images of one shape (--image_size resizes them).'
     """
     names = "image_size|channels|num_examples|data_dir|max_pixels"
-    message = message.replace("skip_unreadable=True", "--skip_unreadable")
+    message = re.sub(r"\b(max_pixels|skip_unreadable)=", r"--\1=", message)
     return re.sub(f"`({names})`", r"--\1", message)
 
 

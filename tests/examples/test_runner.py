@@ -149,7 +149,7 @@ def test_a_run_is_called_by_its_data(data_flags, tmp_path):
 
 def test_errors_name_the_flags_of_arguments(data_flags):
     said = data_flags.with_flags("Expected (`image_size` resizes, `filters`, skip_unreadable=True)")
-    assert said == "Expected (--image_size resizes, `filters`, --skip_unreadable)"
+    assert said == "Expected (--image_size resizes, `filters`, --skip_unreadable=True)"
 
 
 def test_the_history_of_a_run_that_was_killed_goes_on(monkeypatch, tmp_path):
