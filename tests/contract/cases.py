@@ -13,10 +13,18 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tests.contract.models import affine_flow, codebook, levels_vae, token_model
+from tests.contract.models import (
+    affine_flow,
+    codebook,
+    levels_vae,
+    moments,
+    parts,
+    regularized,
+    token_model,
+)
 from tests.contract.noise import SameNoise
 from tests.contract.values import perceptual
-from tfgen import adversarial, distributions, implicit, latent, layers, losses, networks
+from tfgen import adversarial, distributions, latent, layers, losses, networks
 from tfgen.core import specs
 from tfgen.data.examples import Batch, Examples
 from tfgen.model import GenerativeModel, Inversion, Stage, StagedModel
@@ -181,15 +189,9 @@ def descent(group: str) -> keras.optimizers.Optimizer:
     return latent.RowSGD(0.05) if group == "latents" else keras.optimizers.SGD(0.05)
 
 
-def _image_net(batch_norm: bool) -> networks.InfoGANGenerator:
-    return networks.InfoGANGenerator(
-        (8, 8, 1), hidden_units=16, filters=(8, 4), batch_norm=batch_norm, slope=0.1
-    )
-
-
 def _glo_sphere(exact: bool = False) -> latent.GLO:
     return latent.GLO(
-        _image_net(batch_norm=not exact),
+        parts.image_net(batch_norm=not exact),
         num_examples=NUM_EXAMPLES,
         latent_dim=4,
         loss=losses.SquaredError(),
@@ -241,7 +243,7 @@ def _imle_vectors(exact: bool = False) -> latent.IMLE:
 
 def _imle_pixels(exact: bool = False) -> latent.IMLE:
     return latent.IMLE(
-        _image_net(batch_norm=not exact),
+        parts.image_net(batch_norm=not exact),
         num_examples=NUM_EXAMPLES,
         noise_dim=4,
         subset_size=16,
@@ -261,15 +263,11 @@ def _glann(exact: bool = False) -> latent.GLANN:
     return latent.GLANN(_glo_sphere(exact), imle, seed=3)
 
 
-def _noise(dim: int, exact: bool) -> distributions.StandardNormal:
-    return SameNoise(dim) if exact else distributions.StandardNormal(dim)
-
-
 def _gan(exact: bool = False) -> adversarial.GAN:
     return adversarial.GAN(
-        _image_net(batch_norm=not exact),
+        parts.image_net(batch_norm=not exact),
         networks.InfoGANDiscriminator(16, (4, 8), batch_norm=not exact),
-        prior=_noise(4, exact),
+        prior=parts.noise(4, exact),
         ema_decay=0.9,
         **ENCODE,
         seed=3,
@@ -281,7 +279,7 @@ def _gan_critic(exact: bool = False) -> adversarial.GAN:
     transform = layers.DiffAugment((layers.Color(), layers.Translate(0.2), layers.Cutout(0.4)))
     random = (losses.GradientPenalty(2.0), losses.Lazy(losses.DRAGAN(), every=2))
     return adversarial.GAN(
-        _image_net(batch_norm=not exact),
+        parts.image_net(batch_norm=not exact),
         networks.MLP((1,), (16,), activation="leaky_relu"),
         losses.Wasserstein(),
         [losses.R1(0.5), losses.Orthogonal(1e-3), *(() if exact else random)],
@@ -295,12 +293,12 @@ def _gan_critic(exact: bool = False) -> adversarial.GAN:
 
 def _gan_conditional(exact: bool = False) -> adversarial.GAN:
     return adversarial.GAN(
-        networks.ConditionalGenerator(_image_net(batch_norm=not exact), 3, embedding_dim=2),
+        networks.ConditionalGenerator(parts.image_net(batch_norm=not exact), 3, embedding_dim=2),
         networks.ProjectionDiscriminator(
             networks.MLP((1,), (16,), spectral_norm=True), 3, spectral_norm=True
         ),
         losses.Hinge(),
-        prior=_noise(4, exact),
+        prior=parts.noise(4, exact),
         ema_decay=0.5,
         num_classes=3,
         **ENCODE,
@@ -312,18 +310,18 @@ def _gan_relativistic(exact: bool = False) -> adversarial.GAN:
         networks.MLP((2,), (16,), batch_norm=not exact),
         networks.MLP((1,), (16,), activation="leaky_relu"),
         losses.RelativisticAverage(losses.NonSaturating()),
-        prior=_noise(3, exact),
+        prior=parts.noise(3, exact),
         **ENCODE,
     )
 
 
 def _began(exact: bool = False) -> adversarial.BEGAN:
     return adversarial.BEGAN(
-        _image_net(batch_norm=not exact),
+        parts.image_net(batch_norm=not exact),
         networks.InfoGANAutoencoder((8, 8, 1), 6, (4, 8)),
         diversity=0.7,
         balance_rate=0.01,
-        prior=_noise(4, exact),
+        prior=parts.noise(4, exact),
         ema_decay=0.9,
         **ENCODE,
     )
@@ -331,11 +329,11 @@ def _began(exact: bool = False) -> adversarial.BEGAN:
 
 def _bigan(exact: bool = False) -> adversarial.BiGAN:
     return adversarial.BiGAN(
-        _image_net(batch_norm=not exact),
+        parts.image_net(batch_norm=not exact),
         networks.InfoGANEncoder(4, 16, (4, 8), batch_norm=not exact),
         networks.JointDiscriminator((4, 8), (6,), (16,)),
         penalties=[losses.R2(0.1)],
-        prior=_noise(4, exact),
+        prior=parts.noise(4, exact),
         ema_decay=0.9,
     )
 
@@ -349,29 +347,6 @@ def _gan_bayesian(exact: bool = False) -> adversarial.GAN:
         prior=SameNoise(4) if exact else distributions.Blockwise(parts),
         **ENCODE,
     )
-
-
-def _moments(exact: bool = False) -> implicit.MomentMatching:
-    return implicit.MomentMatching(
-        _image_net(batch_norm=not exact),
-        implicit.Moments([implicit.Mean(), implicit.Covariance()]),
-        prior=_noise(4, exact),
-        seed=4,
-    )
-
-
-def _mmd(exact: bool = False) -> implicit.MomentMatching:
-    return implicit.MomentMatching(
-        networks.MLP((2,), (16,), activation="tanh"),
-        implicit.SquaredMMD(losses.RBF((0.5, 2.0)), unbiased=False),
-        prior=_noise(3, exact),
-    )
-
-
-def _ratio(exact: bool = False) -> implicit.RatioEstimator:
-    base = SameNoise(2) if exact else distributions.Uniform(2, -4.0, 4.0)
-    classifier = networks.MLP((1,), (16,), activation="tanh")
-    return implicit.RatioEstimator(classifier, base, num_proposals=7, seed=6)
 
 
 def _levels(exact: bool = False) -> levels_vae.LevelsVAE:
@@ -444,9 +419,10 @@ MODELS = (
     _adversarial("began", _began, images),
     _adversarial("bigan", _bigan, images),
     _adversarial("gan_bayesian", _gan_bayesian, vectors),
-    ModelCase("moments", _moments, images, unserved=None),
-    ModelCase("mmd", _mmd, vectors, unserved=None),
-    ModelCase("ratio", _ratio, vectors, unserved=None),
+    _adversarial("gan_regularized", regularized.gan, vectors, idle=_last_bias),
+    ModelCase("moments", moments.matching, images, unserved=None),
+    ModelCase("mmd", moments.mmd, vectors, unserved=None),
+    ModelCase("ratio", moments.ratio, vectors, unserved=None),
     ModelCase("levels_vae", _levels, images, unserved=_trained_decoder),
     ModelCase("affine_flow", _flow, vectors, falls=False, unserved=None),
     ModelCase("tokens", _tokens, tokens, labels=_parities, unserved=None),

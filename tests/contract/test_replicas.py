@@ -80,6 +80,15 @@ def test_replicas_draw_different_noise(results, case):
         assert not np.isclose(*noise).any()
 
 
+def test_dropout_differs_by_replica_and_step_and_goes_on_from_the_first_seed(results):
+    *masks, third, fourth = results["dropout"]
+    np.testing.assert_array_equal(masks, [third, fourth])
+    kept = [mask for step in masks for mask in step]
+    for i, mask in enumerate(kept):
+        assert 0 < np.mean(mask > 0) < 1
+        assert not any(np.array_equal(mask, other) for other in kept[:i])
+
+
 def test_a_step_that_overflows_on_one_replica_is_skipped_on_all(results):
     assert results["overflow"] == {"values": [2.0, 2.0], "scale": 0.5}
 

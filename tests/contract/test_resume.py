@@ -18,6 +18,7 @@ WORKER = ("-m", "tests.contract.workers.train")
 KILLS = {
     "glann": (("glo", 8), ("imle", 7)),
     "gan_conditional": (("all", 2), ("all", 5)),
+    "gan_regularized": (("all", 5),),
     "began": (("all", 5),),
     "bigan": (("all", 5),),
     "levels_vae": (("all", 5),),
@@ -28,6 +29,7 @@ KILLS = {
 SHEETS = {
     "glann": 4 + 5,
     "gan_conditional": 4,
+    "gan_regularized": 0,
     "began": 2,
     "bigan": 2,
     "levels_vae": 2,
@@ -100,6 +102,7 @@ PARTS = {
         "scale": 1,
     },
     "gan_conditional": {"step": 1, "iteration": 2, "momentum": 2, "moving_mean": 2 * 3, "/u$": 1},
+    "gan_regularized": {"step": 1, "iteration": 2, "generator_state": 2},
     "began": {"step": 1, "balance": 1, "iteration": 2, "momentum": 2, "moving_mean": 2 * 3},
     "bigan": {"step": 1, "iteration": 3, "momentum": 3, "moving_mean": 2 * 3 + 2 * 2},
     "levels_vae": {"step": 1, "prepared": 1, "iteration": 1, "momentum": 8, "kernel": 4 + 2},

@@ -8,17 +8,19 @@ import tensorflow as tf
 from tests.small_models import COMPLAINT, blocks
 from tfgen import serving
 from tfgen.adversarial import BEGAN, GAN, BiGAN
-from tfgen.core.config import build_once, output_shape
+from tfgen.core.config import build_once, output_shape, register
 from tfgen.distributions import StandardNormal
 from tfgen.implicit import MomentMatching
 from tfgen.latent import GLANN, GLO, IMLE
 from tfgen.losses import SquaredError
 from tfgen.model.inversion import Inversion
+from tfgen.model.saving import load_model
 from tfgen.networks import MLP
 
 ENCODE = {"inversion": Inversion(2, 2)}
 
 
+@register
 class Plain(keras.Model):
     """Dense layers, without a word of shapes."""
 
@@ -34,6 +36,7 @@ class Plain(keras.Model):
         return inputs
 
 
+@register
 class Pair(Plain):
     """One that takes two inputs."""
 
@@ -42,6 +45,7 @@ class Pair(Plain):
         return super().call(keras.ops.concatenate([keras.ops.reshape(x, [-1, 16]), z], axis=1))
 
 
+@register
 class Saved(Plain):
     """One that says what it is made with."""
 
@@ -110,7 +114,7 @@ def test_a_network_that_says_what_it_is_made_with_is_saved(tmp_path):
     model = GAN(MLP((4, 4, 1)), Saved(1), prior=StandardNormal(3))
     model.compile()
     model.save(tmp_path / "gan.keras")
-    again = keras.models.load_model(tmp_path / "gan.keras", custom_objects={"Saved": Saved})
+    again = load_model(tmp_path / "gan.keras")
     for weight, other in zip(model.weights, again.weights, strict=True):
         np.testing.assert_array_equal(weight, other)
 

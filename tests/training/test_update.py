@@ -9,6 +9,7 @@ from tests.small_models import Point, small_glo
 from tfgen.core import specs
 from tfgen.latent import LatentTable, RowSGD
 from tfgen.model.model import GenerativeModel
+from tfgen.training.optimize import Parts
 from tfgen.training.update import Update, apply_update, mean_terms
 
 SGD, LossScale = keras.optimizers.SGD, keras.optimizers.LossScaleOptimizer
@@ -19,6 +20,11 @@ def built(optimizer, group):
     return optimizer
 
 
+def applied(update, layers, optimizers):
+    """Applies an update to groups of one layer each."""
+    return apply_update(update, [Parts([layer]) for layer in layers], optimizers)
+
+
 def product(x, a, b):
     """Returns an update of the mean of x * a * b, for groups a and b of one number each."""
     return Update("loss", lambda: {"loss": x * a.value.value[0] * b.value.value[0]}, ("a", "b"))
@@ -27,7 +33,7 @@ def product(x, a, b):
 def test_one_gradient_serves_two_groups():
     a, b = Point([2.0]), Point([5.0])
     optimizers = [built(SGD(0.1), a), built(SGD(0.01), b)]
-    terms = apply_update(product(tf.constant([1.0, 3.0]), a, b), [a, b], optimizers)
+    terms = applied(product(tf.constant([1.0, 3.0]), a, b), [a, b], optimizers)
     # The loss is 2ab: its slopes are 2b = 10 and 2a = 4, both taken before either moves.
     assert terms["loss"].numpy() == pytest.approx(20)
     assert position_of(a) == pytest.approx(2 - 0.1 * 10)
@@ -47,7 +53,7 @@ def test_the_loss_is_divided_by_the_number_of_replicas(monkeypatch):
 
     update = product(tf.constant([1.0, 3.0]), a, b)
     monkeypatch.setattr(tf.distribute, "get_strategy", FourReplicas)
-    terms = apply_update(update, [a, b], optimizers)
+    terms = applied(update, [a, b], optimizers)
     assert terms["loss"].numpy() == pytest.approx(20)
     assert position_of(a) == pytest.approx(2 - 0.1 * 10 / 4)
     assert position_of(b) == pytest.approx(5 - 0.01 * 4 / 4)
@@ -57,7 +63,7 @@ def test_the_loss_is_a_mean_over_the_batch():
     def moved(copies):
         a, b = Point([2.0]), Point([5.0])
         x = tf.constant([1.0, 3.0] * copies)
-        apply_update(product(x, a, b), [a, b], [built(SGD(0.1), a), built(SGD(0.01), b)])
+        applied(product(x, a, b), [a, b], [built(SGD(0.1), a), built(SGD(0.01), b)])
         return position_of(a), position_of(b)
 
     assert moved(1) == pytest.approx(moved(5))
@@ -84,7 +90,7 @@ def test_a_loss_that_is_not_finite_moves_no_weight_and_no_moment(value, wrap):
     assert len(before) == 4
     update = product(tf.constant([1.0, value]), a, b)
     with pytest.raises(tf.errors.InvalidArgumentError, match="Expected finite .* the loss"):
-        wrap(lambda: apply_update(update, [a, b], optimizers))()
+        wrap(lambda: applied(update, [a, b], optimizers))()
     assert position_of(a) == 2 and position_of(b) == 5
     after = [v.numpy() for o in optimizers for v in o.variables if v.ndim]  # But the step count.
     assert all(np.array_equal(x, y) for x, y in zip(before, after, strict=True))
@@ -107,7 +113,7 @@ def test_each_optimizer_gets_the_gradient_that_its_loss_scale_expects(scales):
         return {"loss": weights.value.value[0] * table(index)[:, 0]}
 
     optimizers = [optimizer(SGD(0.5), scales[0], weights), optimizer(RowSGD(3.0), scales[1], table)]
-    apply_update(Update("loss", terms, ("weights", "table")), [weights, table], optimizers)
+    applied(Update("loss", terms, ("weights", "table")), [weights, table], optimizers)
     # The loss is w (z1 + 2 z3) / 3: the slopes are 10/3, 2/3 for row 1, and 4/3 for row 3.
     assert position_of(weights) == pytest.approx(2 - 0.5 * 10 / 3)
     np.testing.assert_allclose(table.codes.numpy()[:, 0], [1, 0, 3, 0], atol=1e-6)
@@ -177,7 +183,7 @@ def test_an_update_of_state_alone_moves_nothing_but_state(wrap):
     update, a = counted(tf.constant([1.0, 3.0]), [])
     move = lambda terms, aux: total.assign_add(tf.reduce_sum(aux["sum"]))  # noqa: E731
     update = Update(update.name, update.terms, (), move)
-    found = wrap(lambda: apply_update(update, [], []))()
+    found = wrap(lambda: applied(update, [], []))()
     assert {name: value.numpy() for name, value in found.items()} == {"codes": 4, "codes_size": 2}
     assert total.numpy() == 4 and position_of(a) == 2
 
@@ -188,7 +194,7 @@ def test_aux_reaches_what_comes_after(trains):
     seen = []
     update, a = counted(tf.constant([1.0, 3.0]), seen, trains)
     groups = [a] if trains else []
-    logs = apply_update(update, groups, [built(SGD(0.25), group) for group in groups])
+    logs = applied(update, groups, [built(SGD(0.25), group) for group in groups])
     ((means, aux, there),) = seen
     assert {name: value.numpy() for name, value in means.items()} == {"codes": 4, "codes_size": 2}
     assert logs.keys() == means.keys()  # Nothing of aux is logged.
@@ -202,7 +208,7 @@ def test_terms_without_aux_leave_it_empty():
     a = Point([2.0])
     terms = lambda: {"loss": a.value.value[:1]}  # noqa: E731
     update = Update("loss", terms, ("a",), lambda means, aux: seen.append((means, aux)))
-    apply_update(update, [a], [built(SGD(0.5), a)])
+    applied(update, [a], [built(SGD(0.5), a)])
     ((means, aux),) = seen
     assert means["loss"].numpy() == 2 and aux == {}
 
@@ -225,7 +231,7 @@ def test_state_does_not_move_by_a_loss_that_is_not_finite(value, wrap):
     ):
         update = Update("codes", terms, (), after)
         with pytest.raises(tf.errors.InvalidArgumentError, match="Expected finite .* of codes"):
-            wrap(lambda: apply_update(update, [], []))()  # noqa: B023
+            wrap(lambda: applied(update, [], []))()  # noqa: B023
         assert total.numpy() == 0
 
 

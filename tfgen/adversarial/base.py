@@ -167,10 +167,9 @@ class EncodedByInversion(AdversarialModel):
     def _inverter(self) -> Inverter:
         return Inverter(self.decode_rows, AbsoluteError(), self._starts)
 
-    def _starts(self, num_restarts: int) -> tf.Tensor:
-        """Returns draws of the prior, [num_restarts, latent_dim], always the same ones."""
-        starts = self.prior.sample_rows(random.row_seeds(num_restarts, seed=0))
-        return tf.ensure_shape(starts, [num_restarts, self.latent_dim])
+    def _starts(self, row_seeds: tf.Tensor) -> tf.Tensor:
+        """Returns draws of the prior, [num, latent_dim], of row seeds, int32 [num, 2]."""
+        return tf.ensure_shape(self.prior.sample_rows(row_seeds), [None, self.latent_dim])
 
 
 def labels_in(condition: Conditions | None) -> tf.Tensor | None:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from tfgen.core.checks import check_integer, check_seed, expected
 from tfgen.core.random import row_seeds
 from tfgen.metrics.score import Score, StreamingMetric
@@ -33,8 +35,9 @@ class Evaluate(Callback):
 
     Raises:
         TypeError: when something else is given for a metric, or a number is not an integer.
-        ValueError: when there are no metrics, one has seen no real images, a number is not > 0, or
-            the seed is out of range.
+        ValueError: when there are no metrics, one has seen no real images, a number is not > 0,
+            there are fewer samples than a metric needs, or the seed is out of range; when training
+            begins, if a metric cannot look at images of the model's size.
     """
 
     def __init__(
@@ -57,11 +60,23 @@ class Evaluate(Callback):
         check_integer("every", every)
         check_integer("batch_size", batch_size)
         check_seed("seed", seed)
+        for name, metric in metrics.items():
+            if num_samples < metric.min_fake:
+                what = f"`num_samples` >= {metric.min_fake}, which {name!r} needs"
+                raise ValueError(expected(what, num_samples))
         self.scored = dict(metrics)
         self.num_samples = num_samples
         self.every = every
         self.seed = seed
         self.batch_size = batch_size
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Shows the metrics a blank image of the model's size: an epoch may take hours."""
+        model = self.whole or self.model
+        if "sample" in model.capabilities():
+            for metric in self.scored.values():
+                metric.update_fake(np.zeros([1, *model.event_shape], np.float32))
+                metric.reset(keep_real=True)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         model = None if (epoch + 1) % self.every else self.sampler()

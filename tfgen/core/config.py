@@ -34,6 +34,11 @@ def register(cls: Class) -> Class:
     return keras.saving.register_keras_serializable(package=package)(cls)
 
 
+def is_registered(cls: type) -> bool:
+    """Tells whether files can name a class."""
+    return keras.saving.get_registered_name(cls) != cls.__name__
+
+
 def _importable(module: str) -> str:
     """Returns the name under which a module would be imported, which a script does not know."""
     if module != "__main__":
@@ -139,6 +144,13 @@ def _zeros(shape: Any) -> Any:
     return keras.tree.map_shape_structure(zeros, shape)
 
 
+def check_kept(owner: Configurable) -> None:
+    """Raises TypeError unless an object keeps its constructor's arguments as attributes."""
+    if type(owner).get_config is Configurable.get_config:
+        for name in _argument_names(type(owner)):
+            _argument(owner, name)
+
+
 def _argument_names(cls: type) -> list[str]:
     """Returns the names of the constructor's arguments, and Keras' own where it takes **kwargs."""
     parameters = inspect.signature(cls.__init__).parameters.values()
@@ -152,7 +164,11 @@ def _argument_names(cls: type) -> list[str]:
 def _argument(owner: Any, name: str) -> Any:
     if name == "dtype" and isinstance(owner, keras.layers.Layer):
         return owner.dtype_policy
-    return getattr(owner, name)
+    try:
+        return getattr(owner, name)
+    except AttributeError as error:
+        what = f"`self.{name}` of {type(owner).__name__}, as it has an argument of that name"
+        raise TypeError(expected(what, str(error))) from error
 
 
 def _plain(value: Any) -> Any:

@@ -12,6 +12,9 @@ from tfgen.core.checks import Shaped, expected
 from tfgen.data.examples import Batch, Examples
 from tfgen.data.image_checks import check_images
 
+DEFAULT_BATCH_SIZE = 32
+"""Of arrays."""
+
 SCALES = {
     "images": (
         (-0.5, 1.5, "tf.clip_by_value({}, 0, 1)"),
@@ -32,9 +35,11 @@ def as_batch(data: Any, name: str = "label") -> Batch:
         name: what a bare `y` is called.
 
     Raises:
-        ValueError: when a dictionary has no "x".
+        ValueError: when a dictionary has no "x", or a tuple a third part, weights of the examples.
     """
-    x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
+    x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
+    if weight is not None:
+        raise ValueError(expected("batches (x, y) without weights of the examples", "a third part"))
     batch = dict(x) if isinstance(x, Mapping) else {"x": x}
     if "x" not in batch:
         raise ValueError(expected("batches with the key 'x'", sorted(batch)))
@@ -63,7 +68,7 @@ def as_examples(x: Any, y: Any, batch_size: int | None, seed: int, name: str = "
     if isinstance(x, Shaped):
         columns = dict(y) if isinstance(y, Mapping) else {name: y} if y is not None else {}
         labels = columns.pop("label", None)
-        size = 32 if batch_size is None else batch_size
+        size = DEFAULT_BATCH_SIZE if batch_size is None else batch_size
         return Examples(x, labels, batch_size=size, seed=seed, columns=columns)
     if y is not None or batch_size is not None:
         raise ValueError(expected("`y` and `batch_size` only with arrays", type(x)))

@@ -212,11 +212,10 @@ class GLO(GenerativeModel):
         decode = lambda z, condition: self._generate(z)  # noqa: E731
         return Inverter(decode, self.loss, self._starts, self.space)
 
-    def _starts(self, num_restarts: int) -> tf.Tensor:
-        """Returns points of Z, [num_restarts, latent_dim], always the same ones."""
-        seeds = random.row_seeds(num_restarts, seed=0)
-        starts = self.space(random.normal(seeds, (self.latent_dim,)))
-        return tf.ensure_shape(starts, [num_restarts, self.latent_dim])
+    def _starts(self, row_seeds: tf.Tensor) -> tf.Tensor:
+        """Returns points of Z, [num, latent_dim], of row seeds, int32 [num, 2]."""
+        starts = self.space(random.normal(row_seeds, (self.latent_dim,)))
+        return tf.ensure_shape(starts, [None, self.latent_dim])
 
     def check_data(self, spec: Batch, examples: Examples | None) -> None:
         """Raises unless the data have indices, and as many examples as the table has rows."""

@@ -158,6 +158,11 @@ class FrechetInceptionDistance(Configurable, StreamingMetric[FeatureStatistics])
         split: which part of the data the real images are, such as "test"; printed with the score.
     """
 
+    @property
+    def min_fake(self) -> int:
+        """Two, for a covariance."""
+        return 2
+
     def result(self) -> Score:
         """Returns the distance between all real and all generated images seen so far.
 

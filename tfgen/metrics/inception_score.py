@@ -65,6 +65,11 @@ class InceptionScore(Configurable, StreamingMetric[FeatureStore]):
         super().__init__(extractor, split)
         self.splits = splits
 
+    @property
+    def min_fake(self) -> int:
+        """One for each split."""
+        return self.splits
+
     def update_real(self, images: Any) -> None:
         """Does nothing: the score looks at generated images alone."""
 

@@ -94,6 +94,11 @@ class KernelInceptionDistance(Configurable, StreamingMetric[FeatureStore]):
         self.num_subsets = num_subsets
         self.seed = seed
 
+    @property
+    def min_fake(self) -> int:
+        """As many as a subset."""
+        return self.subset_size
+
     def result(self) -> Score:
         """Returns the distance between all images seen so far, with its deviation over subsets.
 

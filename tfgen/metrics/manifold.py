@@ -136,6 +136,11 @@ class _ManifoldMetric(Configurable, StreamingMetric[FeatureStore]):
         super().__init__(extractor, split)
         self.k = k
 
+    @property
+    def min_fake(self) -> int:
+        """One more than there are neighbours to look at."""
+        return self.k + 1
+
     def _new_side(self) -> FeatureStore:
         return FeatureStore()
 

@@ -135,6 +135,11 @@ class StreamingMetric(abc.ABC, Generic[SideKind]):
     needs_real: ClassVar[bool] = True
     """Whether it compares; a metric that does not looks at generated images alone."""
 
+    @property
+    def min_fake(self) -> int:
+        """How many generated images it needs at least."""
+        return 1
+
     def __init__(self, extractor: "FeatureExtractor", split: str = "") -> None:
         self.extractor = extractor
         self.split = split

@@ -1,29 +1,19 @@
 """Which optimizer moves which parts of a model."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import keras
 
 from tfgen.core.checks import expected
+from tfgen.core.config import check_kept, is_registered
 from tfgen.training import keras_compat
-from tfgen.training.optimize import scales, without_scale
+from tfgen.training.optimize import Parts, scales, without_scale
+from tfgen.training.optimizers import Optimizers
 
 Optimizer = keras.optimizers.Optimizer
 
-
-@dataclass(frozen=True)
-class Parts:
-    """Layers that one optimizer trains together."""
-
-    layers: Sequence[keras.layers.Layer]
-
-    @property
-    def trainable_variables(self) -> list[keras.Variable]:
-        """The variables of all layers, each once."""
-        found = {id(v): v for layer in self.layers for v in layer.trainable_variables}
-        return list(found.values())
+_SEED = "seed_"  # Before the numbers of seeds in files; variables go by numbers alone.
 
 
 def optimizer_name(group: str) -> str:
@@ -101,6 +91,8 @@ class Groups(keras.Model):
             ValueError: when one is neither a Keras optimizer nor the name of one, or a part that is
                 to be trained is not built.
         """
+        if is_registered(type(self)):
+            check_kept(self)  # Before training: what a file could not hold is known now.
         chosen = self._chosen(optimizer, optimizers)
         built = {group: self._built_optimizer(group, chosen[group]) for group in self.groups}
         self._check_groups()
@@ -114,6 +106,14 @@ class Groups(keras.Model):
         )
         for group, made in built.items():
             setattr(self, optimizer_name(group), made)
+        if built and "" not in built:
+            self.optimizer = Optimizers({g: without_scale(made) for g, made in built.items()})
+
+    def finish_optimizers(self) -> None:
+        """Gives weights the averages of optimizers with `use_ema`, as Keras does with its own."""
+        for group in filter(None, self.groups):
+            variables = self.group(group).trainable_variables
+            self.optimizer_of(group).finalize_variable_values(variables)
 
     def _chosen(self, common: Any, given: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the optimizer, or its name, or None, of each group."""
@@ -186,14 +186,35 @@ class Groups(keras.Model):
 
     @property
     def training_state(self) -> list[keras.Variable]:
-        """All variables that training depends on: the weights and the optimizers' variables.
+        """All variables that training depends on: weights, seeds and the optimizers' variables.
 
         A constant learning rate is not one of them: it is what `compile` says.
         """
         optimizers = [self.optimizer_of(group) for group in self.groups]
         rates = {id(keras_compat.learning_rate_variable(o)) for o in optimizers}
         variables = [variable for o in optimizers for variable in o.variables]
-        return self.weights + [variable for variable in variables if id(variable) not in rates]
+        kept = [variable for variable in variables if id(variable) not in rates]
+        return [*self.weights, *self.seed_states, *kept]
+
+    def save_own_variables(self, store: Any) -> None:
+        """Saves the model's own variables, and the seeds of its layers, which Keras leaves out."""
+        super().save_own_variables(store)
+        for i, state in enumerate(self.seed_states):
+            store[f"{_SEED}{i}"] = state.numpy()
+
+    def load_own_variables(self, store: Any) -> None:
+        """Loads what `save_own_variables` saved; seeds stay as they are if there are none."""
+        super().load_own_variables({k: store[k] for k in store.keys() if _SEED not in k})
+        for i, state in enumerate(self.seed_states):
+            if f"{_SEED}{i}" in store.keys():
+                state.assign(store[f"{_SEED}{i}"])
+
+    @property
+    def seed_states(self) -> list[keras.Variable]:
+        """The states of the seed generators of layers such as Dropout, which are no weights."""
+        weights = {id(variable) for variable in self.weights}
+        found = {id(v): v for v in self.variables if id(v) not in weights}
+        return list(found.values())
 
 
 def _is_text(value: Any) -> bool:

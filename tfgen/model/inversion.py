@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from tfgen.core import random
 from tfgen.core.checks import check_integer, expected
 from tfgen.core.config import Configurable, register
 
@@ -41,9 +42,9 @@ class Inversion(Configurable):
         steps: of Adam from each start, > 0; one only looks at the start.
         restarts: starting points, the same for all examples, > 0.
         loss: `loss(x, reconstruction) -> [batch]`; the model's own unless given.
-        batch_size: how many examples are optimised at a time, > 0, which bounds the memory and
-            changes results by rounding alone. A graph, say one that is exported, optimises all at
-            once.
+        batch_size: how many examples are optimised at a time at most, > 0, which bounds the memory
+            and changes results by rounding alone; `encode` has a `batch_size`, too. A graph, say
+            one that is exported, optimises all at once.
 
     Raises:
         TypeError: when a number is not an integer, or the loss not a function.
@@ -78,7 +79,8 @@ class Inverter:
     Args:
         decode: `decode(z, condition) -> examples`, latents [batch, d] and conditions by name.
         loss: between examples and reconstructions, where an `Inversion` names none.
-        starts: `starts(num) -> [num, d]`, the points that descents start from.
+        starts: `starts(row_seeds) -> [num, d]` of int32 [num, 2], the points that descents start
+            from, which are always the same.
         project: what keeps latents where they must be, after each step.
     """
 
@@ -86,13 +88,14 @@ class Inverter:
         self,
         decode: Callable[[tf.Tensor, dict[str, tf.Tensor] | None], tf.Tensor],
         loss: Loss,
-        starts: Callable[[int], tf.Tensor],
+        starts: Callable[[tf.Tensor], tf.Tensor],
         project: Callable[[tf.Tensor], tf.Tensor] = tf.identity,
     ) -> None:
         self._decode = decode
         self._loss = loss
         self._starts = starts
         self._project = project
+        self._losses: list[Loss] = []
         # As a graph, as it takes hundreds of steps. Of a partial, which is this model's alone:
         # TensorFlow counts the traces of a method for all models together, and would warn.
         self._search = tf.function(partial(self._best), reduce_retracing=True, autograph=False)
@@ -108,11 +111,21 @@ class Inverter:
             inversion: how to search.
         """
         inversion = checked_inversion(inversion)
-        loss = inversion.loss or self._loss
+        loss = self._known(inversion.loss or self._loss)
         search = partial(
             self._search, loss=loss, steps=inversion.steps, restarts=inversion.restarts
         )
         return in_batches(search, (x, condition or {}), inversion.batch_size)
+
+    def _known(self, loss: Loss) -> Loss:
+        """Returns an equal loss that was used before, if there is one.
+
+        TensorFlow knows arguments again only while they live, and would trace anew.
+        """
+        found = next((known for known in self._losses if known == loss), None)
+        if found is None:
+            self._losses.append(loss)
+        return loss if found is None else found
 
     def reconstruct(
         self, x: tf.Tensor, condition: dict[str, tf.Tensor] | None, inversion: Inversion
@@ -124,9 +137,11 @@ class Inverter:
     def _best(
         self, x: tf.Tensor, condition: dict[str, tf.Tensor], loss: Loss, steps: int, restarts: int
     ) -> Encoding:
+        # Of a stream of their own: `sample(seed=0)` would begin there otherwise.
+        starts = self._starts(random.stream(random.row_seeds(restarts, seed=0), "inversion"))
         return invert(
             lambda z: loss(x, self._decode(z, condition)),
-            self._starts(restarts),
+            tf.ensure_shape(starts, [restarts, None]),
             tf.shape(x)[0],
             steps,
             self._project,
@@ -205,14 +220,16 @@ def in_batches(function: Callable[..., Any], rows: tuple, batch_size: int) -> An
 
     Args:
         function: nests of tensors [batch, ...] -> a nest of tensors [batch, ...].
-        rows: its arguments, of as many rows each.
+        rows: its arguments, of as many rows each, or None.
         batch_size: > 0.
     """
     count = keras.tree.flatten(rows)[0].shape[0]
     if not tf.executing_eagerly() or count <= batch_size:
         return function(*rows)
-    parts = [
-        function(*keras.tree.map_structure(lambda r, i=i: r[i : i + batch_size], rows))
-        for i in range(0, count, batch_size)
-    ]
+
+    def part(first: int) -> Any:
+        cut = lambda row: None if row is None else row[first : first + batch_size]  # noqa: E731
+        return function(*keras.tree.map_structure(cut, rows))
+
+    parts = [part(first) for first in range(0, count, batch_size)]
     return tf.nest.map_structure(lambda *part: tf.concat(part, axis=0), *parts)

@@ -1,7 +1,8 @@
 """The base of every model: what comes before, between and after the steps of training."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 import keras
@@ -9,15 +10,25 @@ import tensorflow as tf
 
 from tfgen.core import checks, specs
 from tfgen.core.config import PACKAGE, Configurable, arguments, made_again
-from tfgen.data.batches import as_examples, check_batches, check_first_batch, element_spec
+from tfgen.core.files import written_whole
+from tfgen.data.batches import (
+    DEFAULT_BATCH_SIZE,
+    as_examples,
+    check_batches,
+    check_first_batch,
+    element_spec,
+)
 from tfgen.data.examples import Batch, Examples
 from tfgen.data.identity import identity
+from tfgen.model.arguments import check_executions, check_fit, check_steps, check_weights
 from tfgen.model.rows import VERBS
+from tfgen.model.saving import check_loadable, check_registered
 from tfgen.model.steps import Steps
 from tfgen.model.verbs import Verbs
 from tfgen.training.checkpoint import Checkpoint
 from tfgen.training.keras_compat import BuiltWhenMade, flatten_layers, is_validation
 from tfgen.training.not_finite import FiniteGuard
+from tfgen.training.replicas import part_seeds
 
 
 class GenerativeModel(Verbs, Configurable, Steps, BuiltWhenMade):
@@ -41,6 +52,8 @@ class GenerativeModel(Verbs, Configurable, Steps, BuiltWhenMade):
         TypeError: when `seed` is not an integer.
         ValueError: when it is out of range.
     """
+
+    _loadable: str = ""  # The shapes of the weights that a file was found to hold.
 
     def check_data(self, spec: Batch, examples: Examples | None) -> None:
         """Raises ValueError or TypeError when the model cannot train on these data.
@@ -81,16 +94,6 @@ class GenerativeModel(Verbs, Configurable, Steps, BuiltWhenMade):
         `fit` does it at its end, and callbacks that sample do while it trains; `sample` never does.
         """
 
-    def save(self, filepath: str | os.PathLike, *args: Any, **kwargs: Any) -> None:
-        """Saves the model to a file, as `keras.Model.save` does.
-
-        Raises:
-            ValueError: when a network of another package does not say in its configuration what it
-                is made with, and no file of it could be loaded.
-        """
-        self.check_configurations()
-        super().save(filepath, *args, **kwargs)
-
     def check_configurations(self) -> None:
         """Raises ValueError unless the networks of other packages can be made again."""
         for part in arguments(self).values():
@@ -103,6 +106,36 @@ class GenerativeModel(Verbs, Configurable, Steps, BuiltWhenMade):
         """Saves the model's own variables, with a sampler that fits them."""
         self.fit_sampler()  # Keras saves the parts of a model after the model's own variables.
         super().save_own_variables(store)
+
+    def save(self, filepath: str | os.PathLike, overwrite: bool = True, **kwargs: Any) -> None:
+        """Saves the model, compiled as it is, as a file that `tfgen.load_model` loads.
+
+        The file is whole or not there; missing folders are made.
+
+        Args:
+            filepath: ends in `.keras`.
+            overwrite: whether a file that has the name is replaced.
+            **kwargs: as in Keras.
+
+        Raises:
+            FileExistsError: when there is such a file and it is not to be replaced.
+            ValueError: when the path ends otherwise, or the file could not be loaded: a class is
+                not registered, a layer is not built by the constructor, or a network of another
+                package does not say in its configuration what it is made with.
+        """
+        path = Path(filepath)
+        if path.suffix != ".keras":
+            raise ValueError(checks.expected("a path that ends in `.keras`", path))
+        if path.exists() and not overwrite:
+            raise FileExistsError(checks.expected("a path that is free", path))
+        shapes = str([weight.shape for weight in self.weights])
+        if shapes != self._loadable:  # Making the model again takes time and memory.
+            check_registered(self)
+            self.check_configurations()
+            check_loadable(self)
+            self._loadable = shapes
+        with written_whole(path) as unfinished:
+            super().save(unfinished, **kwargs)
 
     # Training.
 
@@ -130,8 +163,10 @@ class GenerativeModel(Verbs, Configurable, Steps, BuiltWhenMade):
             epochs: the epoch to train up to.
             verbose, callbacks, initial_epoch, steps_per_epoch, **kwargs: as in Keras. A
                 `tfgen.callbacks.Checkpoint` among the callbacks resumes where it left off,
-                `steps_per_epoch` is for datasets, and `validation_data` may be what
-                `tfgen.data.load` returned.
+                `steps_per_epoch` is for datasets, `validation_data` may be what `tfgen.data.load`
+                returned, and `validation_batch_size` is for arrays and that. Weights of examples
+                or classes, `validation_split`, and another `shuffle` than that of the data are
+                refused.
 
         Returns:
             The Keras history.
@@ -141,11 +176,15 @@ class GenerativeModel(Verbs, Configurable, Steps, BuiltWhenMade):
             TypeError, ValueError: when the model is not compiled, or the data do not fit it.
         """
         self.check_compiled("fit")
-        data = self.checked_data(as_examples(x, y, batch_size, self.seed, self._y_name))
-        if isinstance(data, Examples) and steps_per_epoch not in (None, data.steps_per_epoch):
-            what = f"no `steps_per_epoch`, or {data.steps_per_epoch}, the batches of the array"
-            raise ValueError(checks.expected(what, steps_per_epoch))
-        kwargs["validation_data"] = self._one_pass(kwargs.get("validation_data"))
+        data = as_examples(x, y, batch_size, self.seed, self._y_name)
+        check_fit(kwargs, data, callbacks or [])
+        data = self.checked_data(data)
+        check_steps(self.steps_per_execution, data, steps_per_epoch, kwargs)
+        kwargs["validation_data"] = self._validation(
+            kwargs.get("validation_data"),
+            kwargs.pop("validation_batch_size", None),
+            data.batch_size if isinstance(data, Examples) else DEFAULT_BATCH_SIZE,
+        )
         first = self._first_batch(data)
         self._make_means(self._spec_of(data))
         kwargs |= {"epochs": epochs, "verbose": verbose, "steps_per_epoch": steps_per_epoch}
@@ -168,13 +207,18 @@ class GenerativeModel(Verbs, Configurable, Steps, BuiltWhenMade):
         if examples:
             batches = examples.dataset(initial_epoch)
             kwargs["steps_per_epoch"] = examples.steps_per_epoch
-        guard = FiniteGuard()
+        part_seeds(self.distribute_strategy, self.seed_states)
+        guard = FiniteGuard(any(isinstance(each, Checkpoint) for each in callbacks))
         guard.set_model(self)
-        begin = lambda epoch, logs: self.begin_epoch(epoch, examples)  # noqa: E731
+        own = keras.callbacks.LambdaCallback(
+            on_epoch_begin=lambda epoch, logs: self.begin_epoch(epoch, examples),
+            on_train_end=lambda logs: self.finish_optimizers(),
+        )
         others = [callback for callback in callbacks if callback not in checkpoints]
-        callbacks = [guard, keras.callbacks.LambdaCallback(on_epoch_begin=begin), *others]
+        callbacks = [guard, own, *others]
         callbacks += checkpoints  # An epoch counts as done when all others have seen its end.
         kwargs["shuffle"] = False  # Examples and datasets shuffle themselves; Keras warns else.
+        kwargs.pop("validation_split", None)
         with guard.naming_the_batch():
             self.prepare_once(data, first)
             return super().fit(batches, callbacks=callbacks, initial_epoch=initial_epoch, **kwargs)
@@ -234,15 +278,38 @@ class GenerativeModel(Verbs, Configurable, Steps, BuiltWhenMade):
 
         Args:
             x, y, batch_size: as for `fit`.
-            **kwargs: as in Keras.
+            **kwargs: as in Keras; weights of examples are refused.
         """
         if is_validation(kwargs):
             return super().evaluate(x, y, batch_size, **kwargs)
+        check_weights(kwargs)
+        check_executions(self.steps_per_execution, kwargs.get("steps"))
         data = as_examples(x, y, batch_size, self.seed, self._y_name)
         spec = self._spec_of(data)
         data = self._one_pass(data)
         self._make_means(spec)
         return super().evaluate(data, **kwargs)
+
+    def _validation(self, data: Any, batch_size: int | None, default: int) -> Any:
+        """Returns validation data as a dataset that ends.
+
+        Args:
+            data: what `fit` accepts, with conditions of an array as the second of a pair.
+            batch_size: if it is chosen.
+            default: that of an array.
+        """
+        x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
+        check_weights({"sample_weight": weight})
+        rows = x.get("x") if isinstance(x, Mapping) else x
+        if isinstance(rows, checks.Shaped):
+            size = min(batch_size or default, len(rows))
+            data = as_examples(x, y, size, self.seed, self._y_name)
+        elif batch_size is not None and isinstance(data, Examples):
+            data = data.with_batch_size(batch_size)
+        elif batch_size is not None:
+            what = "`validation_batch_size` only with arrays and `Examples`"
+            raise ValueError(checks.expected(what, type(data).__name__))
+        return self._one_pass(data)
 
     def _one_pass(self, data: Any) -> Any:
         """Returns data to evaluate: examples as a dataset that ends, datasets when checked."""

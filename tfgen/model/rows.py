@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import keras
 import tensorflow as tf
 
 from tfgen.core.checks import expected
+from tfgen.core.config import is_registered
 from tfgen.model.inversion import latents
 
 Conditions = dict[str, tf.Tensor]
@@ -191,13 +191,8 @@ class Rows:
         raise NotImplementedError
 
 
-def _is_public(kind: type) -> bool:
-    """Tells whether files can name a class, as they cannot name bases."""
-    return keras.saving.get_registered_name(kind) != kind.__name__
-
-
 def _subclasses(cls: type) -> Iterator[type]:
     for subclass in cls.__subclasses__():
-        if not subclass.__name__.startswith("_") and _is_public(subclass):
+        if not subclass.__name__.startswith("_") and is_registered(subclass):
             yield subclass
         yield from _subclasses(subclass)

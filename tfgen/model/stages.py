@@ -10,6 +10,7 @@ import numpy as np
 from tfgen.core.checks import Shaped, check_integer, expected
 from tfgen.data.batches import as_examples
 from tfgen.data.examples import Examples
+from tfgen.model.arguments import check_executions
 from tfgen.model.groups import Optimizer, copied
 from tfgen.model.model import GenerativeModel
 from tfgen.training.callback import Callback
@@ -244,6 +245,7 @@ def _plan(
         if number > 0:
             chosen = isinstance(batch_size, Mapping)
             own["batch_size"] = _size_of_later(stage, own["batch_size"], x, chosen)
+            _check_executions_of_later(stage, own["batch_size"])
         plan[name] = own
     return plan
 
@@ -260,6 +262,13 @@ def _size_of_later(stage: Stage, given: int | None, x: Any, chosen: bool) -> int
     if given is not None and given > most and chosen:
         raise ValueError(expected(f"`batch_size[{stage.name!r}]` <= {most}", given))
     return given if given is None else min(given, most)
+
+
+def _check_executions_of_later(stage: Stage, batch_size: int | None) -> None:
+    """Raises ValueError, before the first stage begins, as `fit` of a later stage would."""
+    if most := stage.num_examples:
+        size = batch_size or min(DEFAULT_BATCH_SIZE, most)
+        check_executions(stage.model.steps_per_execution, most // size)
 
 
 def _by_stage(name: str, given: Any, stages: Sequence[Stage]) -> dict[str, Any]:

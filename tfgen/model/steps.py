@@ -14,6 +14,7 @@ from tfgen.model.groups import Groups
 from tfgen.model.rows import Conditions, Rows
 from tfgen.training.averages import Averages, move_averages
 from tfgen.training.not_finite import assert_finite
+from tfgen.training.optimize import Parts
 from tfgen.training.update import Terms, Update, apply_update, joined, mean_terms
 
 
@@ -41,7 +42,7 @@ class Steps(Rows, Groups):
             aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
         )
         self._means: dict[str, keras.metrics.Mean] = {}
-        self._means_spec: Batch | None = None
+        self._kinds: list[str] = []  # Of batches, whose terms are those of the means.
         self.built = True
 
     def _counter(self, dtype: str, name: str) -> keras.Variable:
@@ -164,13 +165,17 @@ class Steps(Rows, Groups):
         return names[0] if len(names) == 1 else "label"
 
     def _apply(self, update: Update) -> Terms:
-        groups = [self.group(name) for name in update.trains]
+        groups = self._trained(update)
         optimizers = [self.optimizer_of(name) for name in update.trains]
         fuse = self._chosen_jit_compile is None and not self.jit_compile
         return apply_update(update, groups, optimizers, fuse)
 
+    def _trained(self, update: Update) -> list[Parts]:
+        return [self.group(name) for name in update.trains]
+
     def _terms(self, x: Batch, seed: tf.Tensor, training: bool) -> Terms:
-        return joined(mean_terms(update)[0] for update in self.updates(x, seed, training))
+        updates = self.updates(x, seed, training)
+        return joined(mean_terms(update, self._trained(update))[0] for update in updates)
 
     def call(self, x: Any, training: bool = False) -> Terms:
         """Returns the batch means of the terms of all updates for a data batch."""
@@ -201,12 +206,19 @@ class Steps(Rows, Groups):
         return logs
 
     def _make_means(self, spec: Batch) -> None:
-        """Makes a mean for every term, by tracing the updates once on batches of this spec."""
-        if spec == self._means_spec:
+        """Makes a mean for every term, by tracing the updates once on batches of this kind.
+
+        Batches of other sizes are of the same kind: each new step function would be another graph.
+        """
+        kind = repr(sorted((name, part.dtype, part.shape[1:]) for name, part in spec.items()))
+        if kind in self._kinds and (self.train_function or self.test_function):
             return
         trace = tf.function(lambda x: self.call(x, training=True), autograph=False)
         names = trace.get_concrete_function(spec).structured_outputs
+        if names.keys() == self._means.keys():
+            self._kinds = [*self._kinds, kind]
+            return
         with self.distribute_strategy.scope():
             self._means = {name: keras.metrics.Mean(name=name) for name in names}
-        self._means_spec = spec
+        self._kinds = [kind]
         self.train_function = self.test_function = None  # They hold the means of before.

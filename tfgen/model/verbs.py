@@ -1,6 +1,7 @@
 """The verbs that users call: checked once, by the specifications of the model."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import keras
@@ -8,14 +9,26 @@ import tensorflow as tf
 
 from tfgen.core import random, specs
 from tfgen.core.checks import check_integer, expected
+from tfgen.model.inversion import in_batches
 from tfgen.model.paths import linear
 from tfgen.model.rows import VERBS, Conditions, Rows
 
 TEMPERATURE = specs.positive_spec("temperature")
 
+BATCH_SIZE = 192
+"""Rows that a verb works out at a time, which bounds its memory.
+
+Libraries of matrix products take rows in blocks of 4 to 48, and add up otherwise in what is left
+over: a multiple of 48 gives every row the bits that it has in one pass over all rows.
+"""
+
 
 class Verbs(Rows):
     """The verbs, final: each asks the method `<verb>_rows` of the model, if it has one.
+
+    `batch_size`, > 0, says how many rows are worked out at a time, 192 unless given. Rows are the
+    same for each, bit for bit for multiples of 48 on CPUs, and else up to rounding. In a graph, all
+    rows are worked out at once.
 
     Raises:
         UnsupportedCapability: by a verb that the model does not have.
@@ -31,6 +44,8 @@ class Verbs(Rows):
         seed: Any = None,
         condition: Any = None,
         temperature: float | tf.Tensor | None = None,
+        *,
+        batch_size: int = BATCH_SIZE,
     ) -> tf.Tensor:
         """Draws samples; the same seed gives the same samples.
 
@@ -41,6 +56,7 @@ class Verbs(Rows):
             condition: what to condition on, [num_samples, ...] by name, or bare where there is one
                 condition. Labels, and other single integers, are drawn for each row if not given.
             temperature: > 0, a number or [num_samples], for models that have one; 1 unless given.
+            batch_size: how many are drawn at a time, > 0, which bounds the memory.
 
         Returns:
             [num_samples, *event]; images are float32 in [0, 1].
@@ -49,27 +65,31 @@ class Verbs(Rows):
         seeds = random.row_seeds(num_samples, seed)
         given = specs.as_conditions(condition, self.condition_specs, seeds.shape[0])
         given = self._with_drawn(given, seeds)
-        drawn = self.sample_rows(seeds, given, self._temperatures(temperature, seeds))
-        return self.checked_result("sample", drawn)
+        temperatures = self._temperatures(temperature, seeds)
+        return self._answer("sample", batch_size, seeds, given, temperatures)
 
-    def decode(self, z: Any, condition: Any = None) -> tf.Tensor:
+    def decode(self, z: Any, condition: Any = None, *, batch_size: int = BATCH_SIZE) -> tf.Tensor:
         """Returns the examples [batch, *event] of latents.
 
         Args:
             z: a nest like `latent_spec`, of tensors [batch, ...].
             condition: as for `sample`; it has to be given by a conditional model's user.
+            batch_size: as for `sample`.
         """
         self.require("decode")
         z = self._checked_latents(z)
         given = self._given(condition, keras.tree.flatten(z)[0])
-        return self.checked_result("decode", self.decode_rows(z, given))
+        return self._answer("decode", batch_size, z, given)
 
-    def encode(self, x: Any, condition: Any = None, **settings: Any) -> Any:
+    def encode(
+        self, x: Any, condition: Any = None, *, batch_size: int = BATCH_SIZE, **settings: Any
+    ) -> Any:
         """Returns the latents of examples.
 
         Args:
             x: [batch, *event].
             condition: as for `decode`.
+            batch_size: as for `sample`.
             **settings: of the model's own encoder, e.g. `inversion=` of a GLO or a GAN.
 
         Returns:
@@ -77,36 +97,43 @@ class Verbs(Rows):
         """
         self.require("encode")
         x = self._checked_examples(x)
-        return self.encode_rows(x, self._given(condition, x), **settings)
+        return self._answer("encode", batch_size, x, self._given(condition, x), **settings)
 
-    def reconstruct(self, x: Any, condition: Any = None, **settings: Any) -> tf.Tensor:
+    def reconstruct(
+        self, x: Any, condition: Any = None, *, batch_size: int = BATCH_SIZE, **settings: Any
+    ) -> tf.Tensor:
         """Returns the decoded latents of examples, [batch, *event].
 
         Args:
-            x, condition, **settings: as for `encode`.
+            x, condition, batch_size, **settings: as for `encode`.
         """
         self.require("reconstruct")
         x = self._checked_examples(x)
-        found = self.reconstruct_rows(x, self._given(condition, x), **settings)
-        return self.checked_result("reconstruct", found)
+        return self._answer("reconstruct", batch_size, x, self._given(condition, x), **settings)
 
-    def log_prob(self, x: Any, condition: Any = None) -> tf.Tensor:
+    def log_prob(self, x: Any, condition: Any = None, *, batch_size: int = BATCH_SIZE) -> tf.Tensor:
         """Returns the exact log density of each example, [batch], in nats.
 
         Args:
-            x, condition: as for `encode`.
+            x, condition, batch_size: as for `encode`.
         """
         self.require("log_prob")
         x = self._checked_examples(x)
-        return self.checked_result("log_prob", self.log_prob_rows(x, self._given(condition, x)))
+        return self._answer("log_prob", batch_size, x, self._given(condition, x))
 
     def log_prob_bound(
-        self, x: Any, num_importance: int = 1, seed: Any = None, condition: Any = None
+        self,
+        x: Any,
+        num_importance: int = 1,
+        seed: Any = None,
+        condition: Any = None,
+        *,
+        batch_size: int = BATCH_SIZE,
     ) -> tf.Tensor:
         """Returns a lower bound on the log density of each example, [batch], in nats.
 
         Args:
-            x, condition: as for `encode`.
+            x, condition, batch_size: as for `encode`.
             num_importance: draws of the latents that the bound averages over, > 0.
             seed: of the draws, as for `sample`.
         """
@@ -114,8 +141,8 @@ class Verbs(Rows):
         check_integer("num_importance", num_importance)
         x = self._checked_examples(x)
         seeds = self._seeds(seed, x)
-        found = self.log_prob_bound_rows(x, seeds, self._given(condition, x), num_importance)
-        return self.checked_result("log_prob_bound", found)
+        rows = (x, seeds, self._given(condition, x))
+        return self._answer("log_prob_bound", batch_size, *rows, num_importance=num_importance)
 
     def complete(
         self,
@@ -124,13 +151,15 @@ class Verbs(Rows):
         seed: Any = None,
         condition: Any = None,
         temperature: float | tf.Tensor | None = None,
+        *,
+        batch_size: int = BATCH_SIZE,
     ) -> tf.Tensor:
         """Returns examples [batch, *event] whose entries under `mask` == 0 are drawn anew.
 
         Args:
             x: [batch, *event], of which the entries under `mask` != 0 are given.
             mask: which entries are given, of the shape of `x`, integers, floats or booleans.
-            seed, condition, temperature: as for `sample`; a condition has to be given.
+            seed, condition, temperature, batch_size: as for `sample`; a condition has to be given.
         """
         self.require("complete")
         mask = specs.checked(tf.cast(mask, tf.float32), self.mask_spec, "mask")
@@ -141,28 +170,29 @@ class Verbs(Rows):
         seeds = self._seeds(seed, x)
         temperature = self._temperatures(temperature, seeds)
         given = self._given(condition, x)
-        done = self.complete_rows(x, mask, seeds, given, temperature)
-        return self.checked_result("complete", done)
+        return self._answer("complete", batch_size, x, mask, seeds, given, temperature)
 
-    def translate(self, x: Any, condition: Any = None) -> tf.Tensor:
+    def translate(
+        self, x: Any, condition: Any = None, *, batch_size: int = BATCH_SIZE
+    ) -> tf.Tensor:
         """Returns the examples of another domain that belong to examples of one.
 
         Args:
-            x, condition: as for `encode`.
+            x, condition, batch_size: as for `encode`.
         """
         self.require("translate")
         x = self._checked_examples(x)
-        return self.translate_rows(x, self._given(condition, x))
+        return self._answer("translate", batch_size, x, self._given(condition, x))
 
-    def classify(self, x: Any, condition: Any = None) -> tf.Tensor:
+    def classify(self, x: Any, condition: Any = None, *, batch_size: int = BATCH_SIZE) -> tf.Tensor:
         """Returns the probability of each class, [batch, num_classes].
 
         Args:
-            x, condition: as for `encode`.
+            x, condition, batch_size: as for `encode`.
         """
         self.require("classify")
         x = self._checked_examples(x)
-        return self.classify_rows(x, self._given(condition, x))
+        return self._answer("classify", batch_size, x, self._given(condition, x))
 
     def interpolate(
         self,
@@ -171,6 +201,8 @@ class Verbs(Rows):
         num_points: int = 8,
         path: Callable = linear,
         condition: Any = None,
+        *,
+        batch_size: int = BATCH_SIZE,
     ) -> tf.Tensor:
         """Decodes points on paths between latents.
 
@@ -179,6 +211,7 @@ class Verbs(Rows):
             num_points: on each path, both ends counted, >= 2.
             path: `tfgen.model.paths.linear` or `spherical`.
             condition: of each path, as for `decode`.
+            batch_size: as for `sample`, counting points.
 
         Returns:
             [batch, num_points, *event].
@@ -192,7 +225,7 @@ class Verbs(Rows):
         points = keras.tree.map_structure(lambda a, b: _merged(path(a, b, fractions)), start, end)
         given = self._given(condition, first)
         given = {name: tf.repeat(value, num_points, axis=0) for name, value in given.items()}
-        decoded = self.decode_rows(points, given)
+        decoded = self._answer("decode", batch_size, points, given)
         return tf.reshape(decoded, [-1, num_points, *decoded.shape[1:]])
 
     def latent_arithmetic(self, a: Any, b: Any, c: Any, condition: Any = None) -> tf.Tensor:
@@ -213,6 +246,12 @@ class Verbs(Rows):
     def mask_spec(self) -> tf.TensorSpec:
         """The specification of what `complete` is given: 0 where an example is to be drawn."""
         return tf.TensorSpec(self.event_shape, tf.float32, "mask")
+
+    def _answer(self, verb: str, batch_size: int, *rows: Any, **settings: Any) -> Any:
+        """Returns what the method of a verb returns, asked `batch_size` rows at a time."""
+        check_integer("batch_size", batch_size)
+        ask = partial(getattr(self, f"{verb}_rows"), **settings)
+        return self.checked_result(verb, in_batches(ask, rows, batch_size))
 
     def checked_result(self, verb: str, result: tf.Tensor) -> tf.Tensor:
         """Returns what the method of a verb returned, if its shape and type are right, or raises.

@@ -1,10 +1,18 @@
 """The one file that touches names that Keras keeps private."""
 
+import contextlib
+import threading
+from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from tfgen.training.optimize import without_scale
+
+# Of each thread, as replicas take turns in threads: `keep(layer, losses)`, None outside of blocks.
+_listening = threading.local()
 
 
 def flatten_layers(
@@ -31,6 +39,37 @@ def variable_index(optimizer: keras.optimizers.Optimizer, variable: Any) -> int:
 def untrack(layer: keras.layers.Layer, part: Any) -> None:
     """Makes Keras forget a part that is replaced, whose weights it would go on counting."""
     layer._tracker.untrack(part)
+
+
+@contextlib.contextmanager
+def added_losses(layers: Iterable[keras.layers.Layer]) -> Iterator[list[tf.Tensor]]:
+    """Yields a list that gets what layers add to their losses within a block, in all their calls.
+
+    Keras itself keeps those of a layer's last call, and mixes those of replicas. What is added in a
+    `keras.StatelessScope` is not counted.
+
+    Args:
+        layers: with the layers inside them.
+    """
+    parts = {id(part): part for layer in layers for part in flatten_layers(layer)}
+    for part in parts.values():
+        if "add_loss" not in vars(part):
+            object.__setattr__(part, "add_loss", partial(_add_loss, part))
+    found: list[tf.Tensor] = []
+    outer = getattr(_listening, "keep", None)
+    _listening.keep = lambda layer, losses: found.extend(losses if id(layer) in parts else ())
+    try:
+        yield found
+    finally:
+        _listening.keep = outer
+
+
+def _add_loss(layer: keras.layers.Layer, loss: Any) -> None:
+    """Stands in for a layer's method of that name."""
+    before = len(layer._losses)
+    type(layer).add_loss(layer, loss)
+    if keep := getattr(_listening, "keep", None):
+        keep(layer, layer._losses[before:])
 
 
 def is_validation(arguments: dict[str, Any]) -> bool:

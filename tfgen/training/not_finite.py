@@ -36,10 +36,15 @@ def _is_finite(variable: keras.Variable) -> bool:
 
 
 class FiniteGuard(keras.callbacks.Callback):
-    """Turns numbers that are not finite into an error that names the epoch and the batch."""
+    """Turns numbers that are not finite into an error that names the epoch and the batch.
 
-    def __init__(self) -> None:
+    Args:
+        has_checkpoints: whether the run writes checkpoints, to which the error may point.
+    """
+
+    def __init__(self, has_checkpoints: bool = False) -> None:
         super().__init__()
+        self._has_checkpoints = has_checkpoints
         self._epoch = 0
         self._batch = 0
         self._watched: list[keras.Variable] = []
@@ -92,6 +97,8 @@ class FiniteGuard(keras.callbacks.Callback):
 
     def _error(self, what: str) -> NonFiniteError:
         hint = "The last checkpoint is unharmed."
-        if self._batch == 0:  # The last step before it may have thrown the weights far off.
+        if not self._has_checkpoints:
+            hint = "With a tfgen.callbacks.Checkpoint, a run can go on from the epoch before."
+        elif self._batch == 0:  # The last step before it may have thrown the weights far off.
             hint = "If the last checkpoint leads here again, tfgen.callbacks.drop_latest goes back."
         return NonFiniteError(f"{NOT_FINITE} {what} at {self._where()}. {hint}")

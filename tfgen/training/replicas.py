@@ -1,5 +1,8 @@
 """What replicas compute together."""
 
+from collections.abc import Sequence
+
+import keras
 import tensorflow as tf
 
 
@@ -37,6 +40,30 @@ def gathered(x: tf.Tensor) -> tf.Tensor:
     if context is None or context.num_replicas_in_sync == 1:
         return x
     return tf.ensure_shape(context.all_gather(x, axis=0), [None, *x.shape[1:]])
+
+
+def part_seeds(strategy: tf.distribute.Strategy, states: Sequence[keras.Variable]) -> None:
+    """Makes the seeds of layers such as Dropout differ by replica.
+
+    Keras gives all replicas the same ones, and the same noise. The seed of a replica is that of the
+    first, which is what files hold, with the replica's number added.
+
+    Args:
+        strategy: of the model.
+        states: int [2] each, of Keras' seed generators.
+    """
+    if strategy.num_replicas_in_sync == 1:
+        return
+
+    def part() -> None:
+        context = tf.distribute.get_replica_context()
+        number = tf.cast(context.replica_id_in_sync_group, tf.int64)
+        for state in states:
+            own = tf.cast(state.value, tf.int64) * tf.cast(number == 0, tf.int64)
+            first = context.all_reduce(tf.distribute.ReduceOp.SUM, own)
+            state.assign(tf.cast(first + tf.stack([number, 0]), state.dtype))
+
+    tf.function(lambda: strategy.run(part), autograph=False)()
 
 
 def summed(nest: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

@@ -8,10 +8,11 @@ import keras
 import tensorflow as tf
 
 from tfgen.core.checks import expected
+from tfgen.training.keras_compat import added_losses
 from tfgen.training.not_finite import assert_finite, loss_title
 from tfgen.training.optimize import (
     Gradient,
-    Group,
+    Parts,
     apply_gradients,
     finite_on_all,
     rescaled,
@@ -20,6 +21,9 @@ from tfgen.training.optimize import (
 from tfgen.training.replicas import summed
 
 Terms = dict[str, tf.Tensor]
+
+REGULARIZATION = "regularization"
+"""What logs call the losses of a network's own."""
 
 
 def _nothing(terms: Terms, aux: dict[str, tf.Tensor]) -> None:
@@ -50,16 +54,23 @@ class Update:
             raise TypeError(expected("`trains`, a tuple of groups", repr(self.trains)))
 
 
-def mean_terms(update: Update) -> tuple[Terms, dict[str, tf.Tensor]]:
+def mean_terms(update: Update, groups: Sequence[Parts] = ()) -> tuple[Terms, dict[str, tf.Tensor]]:
     """Returns the batch means of an update's terms, and its aux.
 
-    The loss goes by the update's name, which prefixes the other terms unless it is "loss".
+    The loss goes by the update's name, which prefixes the other terms unless it is "loss". What the
+    trained layers have of losses of their own, by regularizers and `add_loss`, is a term named
+    "regularization", and part of the loss.
+
+    Args:
+        update: to work out.
+        groups: the layers that it trains.
 
     Raises:
         TypeError: when the update does not return terms by name.
         ValueError: when the loss is not among them.
     """
-    found = update.terms()
+    with added_losses(layer for group in groups for layer in group.layers) as added:
+        found = update.terms()
     terms, aux = found if isinstance(found, tuple) and len(found) == 2 else (found, {})
     owner = "`objective`" if update.name == "loss" else f"the update {update.name!r}"
     if not isinstance(terms, Mapping):
@@ -75,12 +86,25 @@ def mean_terms(update: Update) -> tuple[Terms, dict[str, tf.Tensor]]:
         update.name if name == "loss" else prefix + name: tf.reduce_mean(tf.cast(term, tf.float32))
         for name, term in terms.items()
     }
+    own = [*_weight_losses(groups), *added]
+    if own:
+        if REGULARIZATION in terms:
+            what = f"another name than {REGULARIZATION!r}, that of the layers' own losses"
+            raise ValueError(expected(what, f"a term of {owner}"))
+        means[prefix + REGULARIZATION] = tf.add_n([tf.cast(loss, tf.float32) for loss in own])
+        means[update.name] += means[prefix + REGULARIZATION]
     return means, dict(aux)
+
+
+def _weight_losses(groups: Sequence[Parts]) -> list[tf.Tensor]:
+    """Returns what the regularizers of trained variables give."""
+    variables = [variable for group in groups for variable in group.trainable_variables]
+    return [v.regularizer(v) for v in variables if v.regularizer is not None]
 
 
 def apply_update(
     update: Update,
-    groups: Sequence[Group],
+    groups: Sequence[Parts],
     optimizers: Sequence[keras.optimizers.Optimizer],
     fuse: bool = False,
 ) -> Terms:
@@ -93,7 +117,7 @@ def apply_update(
 
     Args:
         update: what to optimise.
-        groups: the owners of the variables to optimise; none for an update of state alone.
+        groups: the layers to optimise; none for an update of state alone.
         optimizers: one for each group, built on its variables.
         fuse: whether XLA may compile the steps of optimizers with many weights.
 
@@ -102,7 +126,7 @@ def apply_update(
     """
     if groups:
         variables = [list(group.trainable_variables) for group in groups]
-        terms, aux, gradients = _gradients(update, variables, optimizers)
+        terms, aux, gradients = _gradients(update, groups, variables, optimizers)
         for optimizer, grads, own in zip(optimizers, gradients, variables, strict=True):
             apply_gradients(optimizer, grads, own, fuse)
     else:
@@ -114,12 +138,13 @@ def apply_update(
 
 def _gradients(
     update: Update,
+    groups: Sequence[Parts],
     variables: list[list[keras.Variable]],
     optimizers: Sequence[keras.optimizers.Optimizer],
 ) -> tuple[Terms, dict[str, tf.Tensor], list[list[Gradient]]]:
     """Returns the means of the terms, aux, and the gradients that each optimizer expects."""
     with tf.GradientTape() as tape:
-        terms, aux = mean_terms(update)
+        terms, aux = mean_terms(update, groups)
         finite = _assert_each_finite(terms, update.name)
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         loss = optimizers[0].scale_loss(terms[update.name] / replicas)

@@ -17,6 +17,8 @@ from tests.contract import cases
 from tests.small_models import Point
 from tfgen.adversarial import SGHMC
 from tfgen.latent import RowAdam, RowSGD
+from tfgen.training.optimize import Parts
+from tfgen.training.replicas import part_seeds
 from tfgen.training.update import Update, apply_update
 
 cpu = tf.config.list_physical_devices("CPU")[0]
@@ -64,7 +66,8 @@ def one_step(case: cases.ModelCase, strategy: tf.distribute.Strategy) -> dict[st
 def spread(case: cases.ModelCase, model: keras.Model) -> float:
     """Returns the largest difference between replicas' copies of a variable.
 
-    Keras leaves the running statistics of batch normalisation to each replica; they are left out.
+    The running statistics of batch normalisation, which Keras leaves to each replica, and the seeds
+    of dropout, which are to differ, are left out.
     """
     largest = 0.0
     for stage in (stage.model for stage in case.stages(model).values()):
@@ -74,6 +77,7 @@ def spread(case: cases.ModelCase, model: keras.Model) -> float:
             if isinstance(layer, keras.layers.BatchNormalization)
             for variable in layer.non_trainable_variables
         }
+        own |= {id(state) for state in stage.seed_states}
         for variable in (v for v in stage.training_state if id(v) not in own):
             first, *others = model.distribute_strategy.experimental_local_results(variable.value)
             for other in others:
@@ -147,12 +151,29 @@ def overflow() -> dict[str, Any]:
         index = tf.distribute.get_replica_context().replica_id_in_sync_group
         slope = tf.where(tf.equal(index, 1), 1e36, 1.0)
         update = Update("loss", lambda: {"loss": point.value.value * slope}, ("point",))
-        apply_update(update, [point], [optimizer])
+        apply_update(update, [Parts([point])], [optimizer])
 
     before = float(optimizer.dynamic_scale.numpy())
     tf.function(lambda: STRATEGY.run(step), autograph=False)()
     values = [float(x[0]) for x in STRATEGY.experimental_local_results(point.value.value)]
     return {"values": values, "scale": float(optimizer.dynamic_scale.numpy()) / before}
+
+
+def dropout() -> list[list[np.ndarray]]:
+    """Returns what both replicas leave of ones in two training steps, and the same after a save."""
+    with STRATEGY.scope():
+        layer = keras.layers.Dropout(0.5)
+        layer.build((None, 64))
+    state = layer.seed_generator.state
+    start, found = state.numpy(), []
+    for _ in range(2):
+        state.assign(start)
+        for _ in range(2):  # As a `fit` after another does.
+            part_seeds(STRATEGY, [state])
+        for _ in range(2):
+            left = STRATEGY.run(lambda: layer(tf.ones([1, 64]), training=True))
+            found.append([x.numpy() for x in STRATEGY.experimental_local_results(left)])
+    return found
 
 
 def fits() -> dict[str, Any]:
@@ -171,6 +192,7 @@ def steps() -> dict[str, Any]:
             for case in cases.MODELS
         },
         "overflow": overflow(),
+        "dropout": dropout(),
         "sampler": sampler(),
         "rows": {
             kind: {name: duplicate_rows(make, strategy) for name, strategy in both.items()}

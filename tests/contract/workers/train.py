@@ -22,6 +22,7 @@ from tfgen.callbacks import Callback, Checkpoint, SampleGrid
 FITS = {
     "glann": {"epochs": {"glo": 4, "imle": 5}},
     "gan_conditional": {"epochs": 4},
+    "gan_regularized": {"epochs": 2},
     "began": {"epochs": 2},
     "bigan": {"epochs": 2},
     "levels_vae": {"epochs": 2},

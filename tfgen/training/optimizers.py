@@ -1,0 +1,73 @@
+"""The optimizers of a model's groups, as callbacks see them that know of one optimizer."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from tfgen.core.checks import expected
+
+
+class Optimizers:
+    """What `model.optimizer` is where each group has an optimizer of its own.
+
+    Keras' callbacks go through `optimizers`, and treat each by itself; others read and set one
+    `learning_rate`. It owns nothing: files and checkpoints hold the optimizers themselves.
+
+    Args:
+        by_group: each optimizer, by the name of its group; at least one.
+
+    Attributes:
+        optimizers: each under the name of its group, with the attributes of the optimizer.
+    """
+
+    def __init__(self, by_group: Mapping[str, keras.optimizers.Optimizer]) -> None:
+        self.optimizers = [_Named(group, optimizer) for group, optimizer in by_group.items()]
+
+    @property
+    def learning_rate(self) -> Any:
+        """That of the first group; setting it sets that of all groups, if it was the same.
+
+        Raises:
+            ValueError: when it is set and the groups have different ones.
+        """
+        return self.optimizers[0].learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, rate: Any) -> None:
+        rates = {each.name: float(each.learning_rate) for each in self.optimizers}
+        if len(set(rates.values())) > 1:
+            first = self.optimizers[0].name
+            what = f"one rate of all groups, or `model.{first}_optimizer.learning_rate`, and so on"
+            raise ValueError(expected(what, rates))
+        for each in self.optimizers:
+            each.learning_rate = rate
+
+    @property
+    def iterations(self) -> keras.Variable:
+        """How many steps the optimizer of the first group has taken."""
+        return self.optimizers[0].iterations
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """The variables of all."""
+        return [variable for each in self.optimizers for variable in each.variables]
+
+
+class _Named:
+    """An optimizer under the name of its group: that of its own may be another's, too."""
+
+    def __init__(self, name: str, optimizer: keras.optimizers.Optimizer) -> None:
+        self.name = name
+        self._optimizer = optimizer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._optimizer, name)
+
+    @property
+    def learning_rate(self) -> Any:
+        return self._optimizer.learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, rate: Any) -> None:
+        self._optimizer.learning_rate = rate
