@@ -126,7 +126,7 @@ def test_a_statistic_of_a_wrong_shape_is_found_when_the_model_is_made():
     ("data", "error", "message"),
     [
         (np.zeros([64, 3], np.float32), ValueError, r"examples of shape \(2,\)"),
-        (tf.data.Dataset.from_tensors({"x": tf.zeros([8, 2], tf.float64)}), TypeError, "float32"),
+        (tf.data.Dataset.from_tensors({"x": tf.zeros([8, 2], tf.int32)}), TypeError, "float32"),
     ],
 )
 def test_data_are_such_as_the_generator_makes(data, error, message):
