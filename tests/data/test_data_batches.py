@@ -150,6 +150,7 @@ def test_first_epoch_is_checked(first_epoch, error):
 
 DISTRIBUTED = """
 import json
+import sys
 import numpy as np
 import tensorflow as tf
 import tfgen.data
@@ -157,23 +158,31 @@ import tfgen.data
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
 tf.config.experimental.enable_op_determinism()
+for number in range(20):
+    image = tf.io.encode_png(np.full([2, 2, 1], number, np.uint8))
+    tf.io.write_file(f"{sys.argv[1]}/{number:02}.png", image)
 images = np.arange(20, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 1), np.uint8)
-examples = tfgen.data.from_arrays(images, np.arange(20), batch_size=8, seed=7)
+np.save(f"{sys.argv[1]}/images.npy", images)
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-batches = iter(strategy.experimental_distribute_dataset(examples.dataset(first_epoch=1)))
-seen = []
-for _ in range(5):
-    batch = next(batches)
-    local = {key: strategy.experimental_local_results(value) for key, value in batch.items()}
-    seen.append([
-        {"index": index.numpy().tolist(), "x": (x.numpy()[:, 0, 0, 0] * 255).tolist()}
-        for index, x in zip(local["index"], local["x"])])
-alone = [batch["index"].numpy().tolist() for batch in examples.dataset(first_epoch=1).take(5)]
-print(json.dumps({"seen": seen, "alone": alone}))
+for examples in (
+    tfgen.data.from_arrays(images, np.arange(20), batch_size=8, seed=7),
+    tfgen.data.load(sys.argv[1], "all", 8, seed=7, in_memory=False),
+    tfgen.data.load(sys.argv[1] + "/images.npy", "all", 8, seed=7, in_memory=False),
+):
+    batches = iter(strategy.experimental_distribute_dataset(examples.dataset(first_epoch=1)))
+    seen = []
+    for _ in range(5):
+        batch = next(batches)
+        local = {key: strategy.experimental_local_results(value) for key, value in batch.items()}
+        seen.append([
+            {"index": index.numpy().tolist(), "x": (x.numpy()[:, 0, 0, 0] * 255).tolist()}
+            for index, x in zip(local["index"], local["x"])])
+    alone = [batch["index"].numpy().tolist() for batch in examples.dataset(first_epoch=1).take(5)]
+    print(json.dumps({"seen": seen, "alone": alone}))
 """
 
 
-def test_replicas_share_each_batch_also_with_deterministic_operations():
+def test_replicas_share_each_batch_also_with_deterministic_operations(tmp_path):
     """In a process of its own: both settings hold for the life of a process."""
     environment = {
         **os.environ,
@@ -181,17 +190,21 @@ def test_replicas_share_each_batch_also_with_deterministic_operations():
         "CUDA_VISIBLE_DEVICES": "",
     }
     run = subprocess.run(
-        [sys.executable, "-c", DISTRIBUTED], env=environment, capture_output=True, text=True
+        [sys.executable, "-c", DISTRIBUTED, str(tmp_path)],
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     assert run.returncode == 0, run.stderr
-    result = json.loads(run.stdout.splitlines()[-1])
     examples = numbered(20, batch_size=8, seed=7)
-    np.testing.assert_array_equal(result["alone"], indices(examples, 5, first_epoch=1))
-    for replicas, batch in zip(result["seen"], result["alone"], strict=True):
-        assert [len(replica["index"]) for replica in replicas] == [4, 4]
-        assert replicas[0]["index"] + replicas[1]["index"] == batch
-        for replica in replicas:
-            np.testing.assert_allclose(replica["x"], replica["index"], atol=1e-4)
+    for line in run.stdout.splitlines()[-3:]:  # In memory, of files, and of a mapped array.
+        result = json.loads(line)
+        np.testing.assert_array_equal(result["alone"], indices(examples, 5, first_epoch=1))
+        for replicas, batch in zip(result["seen"], result["alone"], strict=True):
+            assert [len(replica["index"]) for replica in replicas] == [4, 4]
+            assert replicas[0]["index"] + replicas[1]["index"] == batch
+            for replica in replicas:
+                np.testing.assert_allclose(replica["x"], replica["index"], atol=1e-4)
 
 
 def test_workers_split_batches_not_files():

@@ -6,24 +6,9 @@ import sys
 import numpy as np
 import pytest
 
+from tests.data.helpers import write_data_set
 from tfgen.data import load
 from tfgen.data.sources import Source
-
-
-def write_data_set(data_dir, name, features, examples):
-    """Prepares a data set of one's own, by split, without a builder."""
-    import tensorflow_datasets as tfds
-
-    folder = data_dir / name / "1.0.0"
-    folder.mkdir(parents=True)
-    identity = tfds.core.DatasetIdentity(
-        name=name, version="1.0.0", data_dir=str(folder), module_name=""
-    )
-    info = tfds.core.DatasetInfo(builder=identity, features=tfds.features.FeaturesDict(features))
-    writer = tfds.core.SequentialWriter(info, max_examples_per_shard=4)
-    writer.initialize_splits(list(examples))
-    writer.add_examples(examples)
-    writer.close_all()
 
 
 def image(number, height=4, width=4, channels=3):

@@ -13,7 +13,7 @@ from typing import IO
 import numpy as np
 
 from tfgen.core.checks import expected
-from tfgen.data.examples import check_labels
+from tfgen.data.example_checks import check_labels
 from tfgen.data.folder import rows_of_splits
 from tfgen.data.sources import Request, Source, UnknownSplit, read_array
 
@@ -43,13 +43,17 @@ def read_array_file(path: pathlib.Path, request: Request) -> Source:
     """
     with path.open("rb") as file:
         if file.read(len(_ZIP_SIGNATURE)) == _ZIP_SIGNATURE:
+            if request.in_memory is False:
+                what = "an .npy file, which can be streamed"
+                raise ValueError(expected(what, f"the archive {path}"))
             return _read_archive(path, file, request)
         with _damage_named(path):
             file.seek(0)
             shape, order, dtype, _ = _header(file, path.stat().st_size)
             x = np.memmap(path, dtype, "r", file.tell(), shape, order)
     with _content_named(path):
-        return read_array(_with_white(x), None, request)
+        x, white = _with_white(x)
+        return read_array(x, None, request, white=white)
 
 
 def _read_archive(path: pathlib.Path, file: IO[bytes], request: Request) -> Source:
@@ -75,8 +79,8 @@ def _read_archive(path: pathlib.Path, file: IO[bytes], request: Request) -> Sour
         given = [labels[part] for part in chosen if part in labels]
         flat = _joined(given) if len(given) == len(x) else None
         classes = 1 + max((int(values.max()) for values in labels.values()), default=-1)
-        x = _with_white(_joined(x))
-        return read_array(x, flat, request, num_classes=classes, rows=rows)
+        x, white = _with_white(_joined(x))
+        return read_array(x, flat, request, num_classes=classes, rows=rows, white=white)
 
 
 def _chosen(lengths: Mapping[str, int], request: Request) -> tuple[Request, list[str], np.ndarray]:
@@ -127,14 +131,13 @@ def _joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
-def _with_white(x: np.ndarray) -> np.ndarray:
-    """Returns masks, images of 0 and 1 only, with 255 for 1, and other arrays as they are."""
+def _with_white(x: np.ndarray) -> tuple[np.ndarray, int]:
+    """Returns an array, and what its values are to be multiplied by: 255 in masks, of 0 and 1."""
     if x.ndim < 3 or x.dtype not in (np.uint8, np.bool_):
-        return x
+        return x, 1
+    x = x.view(np.uint8)
     chunks = (x[start : start + CHUNK] for start in range(0, len(x), CHUNK))
-    if any(chunk.max() > 1 for chunk in chunks):
-        return x
-    return x.astype(np.uint8) * np.uint8(255)
+    return x, 1 if any(chunk.max() > 1 for chunk in chunks) else 255
 
 
 def _flat_labels(labels: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
-"""Training data in memory, in an order that depends on the seed and the epoch alone."""
+"""Training data, in an order that depends on the seed and the epoch alone."""
 
 import copy
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -8,16 +9,29 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.core.checks import check_integer, check_seed, expected
+from tfgen.data.example_checks import (
+    check_batch_size,
+    check_labels,
+    checked_columns,
+    checked_examples,
+    count_names,
+)
+from tfgen.data.stores import InMemory, Store, on_host, options
 
 Batch = dict[str, tf.Tensor]
 
+SKETCH_VALUES = 2**27
+PARTS_VALUES = 2**24
+
 
 class Examples:
-    """Examples in memory, with labels or other columns or without, and the batches made of them.
+    """Examples, with labels or other columns or without, and the batches made of them.
 
-    They are kept as they are stored, one byte a value as uint8 and four as float32, once, whatever
-    the number of datasets made from them: 60,000 x 28 x 28 x 1 uint8 images are 47 MB, 200,000 x 64
-    x 64 x 3 are 2.5 GB.
+    Those in memory are kept as they are stored, one byte a value as uint8 and four as float32,
+    once, whatever the number of datasets made from them: 60,000 x 28 x 28 x 1 uint8 images are 47
+    MB, 200,000 x 64 x 64 x 3 are 2.5 GB. Those that are streamed stay where they are, in files or
+    in an array, and are read when a batch needs them; their labels and other columns are in memory.
+    The batches are the same bit for bit.
 
     Every epoch visits the examples in an order that depends on the seed and the number of the epoch
     alone, and leaves out the last `num_examples % batch_size` of them, others in each epoch.
@@ -25,7 +39,8 @@ class Examples:
 
     Args:
         x: [num_examples, *event], uint8 in [0, 255], which stands for [0, 1], finite floats, or
-            other integers, such as tokens, within int32; copied.
+            other integers, such as tokens, within int32; copied. Or the store of examples to
+            stream, which `tfgen.data.load` makes.
         labels: integers [num_examples] in [0, num_classes), or None.
         batch_size: examples in a batch, over all replicas; at most as many as there are.
         seed: of the order, in [0, 2**31).
@@ -37,7 +52,6 @@ class Examples:
             [num_examples, ...]. Labels are the column "label".
 
     Attributes:
-        x: [num_examples, *event], uint8, float32 or int32, read-only.
         labels: int64 [num_examples], read-only, or None.
         columns: int64 and float32 arrays by name, read-only, the labels among them.
 
@@ -59,13 +73,13 @@ class Examples:
         split: str = "all",
         columns: Mapping[str, Any] | None = None,
     ) -> None:
-        x = checked_examples(np.asarray(x))
-        check_batch_size(batch_size, len(x))
+        store = x if isinstance(x, Store) else InMemory(checked_examples(np.asarray(x)))
+        check_batch_size(batch_size, store.num_examples)
         check_seed("seed", seed)
         if class_names is not None:
-            num_classes = _count_names(class_names, num_classes)
+            num_classes = count_names(class_names, num_classes)
         if labels is not None:
-            labels = check_labels(labels, len(x), num_classes)
+            labels = check_labels(labels, store.num_examples, num_classes)
             num_classes = num_classes or int(labels.max()) + 1
         self.batch_size = int(batch_size)
         self.seed = int(seed)
@@ -73,15 +87,37 @@ class Examples:
         self.class_names = tuple(class_names) if class_names is not None else None
         self.name = name
         self.split = split
-        # The arrays are views of the tensors, so that the examples are in memory once.
-        self._x, self.x = _on_host(x)
-        found = _checked_columns(columns or {}, len(x))
+        self._store = store
+        found = checked_columns(columns or {}, store.num_examples)
         if labels is not None:
             found["label"] = labels
-        hosted = {key: _on_host(column) for key, column in found.items()}
+        # The arrays are views of the tensors, so that the columns are in memory once.
+        hosted = {key: on_host(column) for key, column in found.items()}
         self._columns = {key: tensor for key, (tensor, _) in hosted.items()}
         self.columns = {key: array for key, (_, array) in hosted.items()}
         self._round = (self.num_examples, 1)
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the examples are in memory; else they are streamed."""
+        return isinstance(self._store, InMemory)
+
+    @property
+    def x(self) -> np.ndarray:
+        """The examples in memory, [num_examples, *event], uint8, float32 or int32, read-only.
+
+        Raises:
+            ValueError: when they are streamed.
+        """
+        if not isinstance(self._store, InMemory):
+            what = "examples in memory, for `x` (`as_float(rows)` reads rows of all)"
+            raise ValueError(expected(what, f"streamed examples, {self}"))
+        return self._store.values
+
+    @property
+    def stored_dtype(self) -> np.dtype:
+        """The type of the examples as they are stored: uint8, float32 or int32."""
+        return self._store.dtype
 
     @property
     def labels(self) -> np.ndarray | None:
@@ -91,12 +127,12 @@ class Examples:
     @property
     def num_examples(self) -> int:
         """How many examples there are."""
-        return len(self.x)
+        return self._store.num_examples
 
     @property
     def event_shape(self) -> tuple[int, ...]:
         """The shape of one example; (height, width, channels) of an image."""
-        return self.x.shape[1:]
+        return self._store.event_shape
 
     @property
     def steps_per_epoch(self) -> int:
@@ -118,16 +154,17 @@ class Examples:
     @property
     def _dtype(self) -> tf.DType:
         """The type of examples in batches: floats, but for integers that stand for themselves."""
-        return tf.int32 if self._x.dtype == tf.int32 else tf.float32
+        return tf.int32 if self.stored_dtype == np.int32 else tf.float32
 
     def __len__(self) -> int:
         return self.num_examples
 
     def __repr__(self) -> str:
         shape = "x".join(str(size) for size in self.event_shape)
+        where = "" if self.in_memory else " streamed"
         return (
             f"Examples(name={self.name!r}, split={self.split!r}, num_examples={self.num_examples}, "
-            f"x={shape} {self.x.dtype}, num_classes={self.num_classes}, "
+            f"x={shape} {self.stored_dtype}{where}, num_classes={self.num_classes}, "
             f"batch_size={self.batch_size}, seed={self.seed})"
         )
 
@@ -146,7 +183,7 @@ class Examples:
 
         Returns:
             A dataset of dictionaries: "x" float32 or int32 [batch, *event], "index" int64 [batch],
-            the rows of `self.x` they are, and each column, such as "label" int64 [batch]. Under
+            the rows of the examples they are, and each column, such as "label" int64 [batch]. Under
             tf.distribute every replica gets other rows of the same batch.
 
         Raises:
@@ -155,17 +192,44 @@ class Examples:
         """
         check_integer("first_epoch", first_epoch, minimum=0)
         epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
-        batches = epochs.flat_map(self._batch_indices)
-        return batches.map(self._gather).prefetch(2).with_options(_options())
+        batches = self._store.batches(epochs.flat_map(self._batch_indices), self.batch_size)
+        return batches.map(self._as_batch).prefetch(2).with_options(options())
 
     def as_float(self, index: Any = slice(None)) -> np.ndarray:
         """Returns examples as models see them, [n, *event]: float32, uint8 scaled to [0, 1], int32.
 
         Args:
-            index: a slice or integers [n]; all examples unless given.
+            index: a slice or integers [n]; all examples unless given. Of streamed examples `parts`
+                gives all, some at a time.
+
+        Raises:
+            ValueError: when a streamed example can no longer be read; the message names it.
         """
-        x = self.x[index].astype(self._dtype.as_numpy_dtype)
-        return x / np.float32(255) if self.x.dtype == np.uint8 else x
+        return self._as_seen(self._store.read(index))
+
+    def parts(self, size: int | None = None) -> Iterator[np.ndarray]:
+        """Yields all examples as `as_float` returns them, in the order of their rows.
+
+        Args:
+            size: examples in a part, which the last one may have fewer of; as many as have about 16
+                million values unless given.
+
+        Raises:
+            ValueError: as `as_float` does.
+        """
+        size = size or max(1, PARTS_VALUES // math.prod(self.event_shape))
+        yield from map(self._as_seen, self._store.parts(np.arange(self.num_examples), size))
+
+    def sketch(self) -> np.ndarray:
+        """Returns examples that stand for all, as `as_float` returns them.
+
+        They are all of those in memory, and evenly spaced ones of those streamed, as many as have
+        about 134 million values, half a gigabyte: 10,922 images of 64 x 64 x 3.
+        """
+        count = max(1, SKETCH_VALUES // math.prod(self.event_shape))
+        if self.in_memory or count >= self.num_examples:
+            return self.as_float()
+        return self.as_float(np.arange(count) * self.num_examples // count)
 
     def with_batch_size(self, batch_size: int) -> "Examples":
         """Returns the same examples, in the same memory, with another batch size.
@@ -228,113 +292,15 @@ class Examples:
         shape = [self.steps_per_epoch, self.batch_size]
         return tf.data.Dataset.from_tensor_slices(tf.reshape(rows[: shape[0] * shape[1]], shape))
 
-    def _gather(self, index: tf.Tensor) -> Batch:
-        """Returns the batch made of these rows."""
-        x = tf.cast(tf.gather(self._x, index), self._dtype)
-        if self._x.dtype == tf.uint8:
+    def _as_batch(self, index: tf.Tensor, x: tf.Tensor) -> Batch:
+        """Returns the batch of these rows and their examples as they are stored."""
+        x = tf.cast(tf.ensure_shape(x, [self.batch_size, *self.event_shape]), self._dtype)
+        if self.stored_dtype == np.uint8:
             x /= 255.0
         columns = {name: tf.gather(column, index) for name, column in self._columns.items()}
         return {"x": x, "index": index, **columns}
 
-
-def check_batch_size(batch_size: int, num_examples: int) -> None:
-    """Raises TypeError or ValueError unless there are enough examples for a batch."""
-    check_integer("batch_size", batch_size)
-    if num_examples < batch_size:
-        raise ValueError(
-            expected(f"at least {batch_size} examples, one batch", f"{num_examples} examples")
-        )
-
-
-def checked_examples(x: np.ndarray) -> np.ndarray:
-    """Returns examples as uint8, int32 or float32.
-
-    Raises:
-        TypeError: if they are no integers or floating point numbers.
-        ValueError: if they are empty, not finite or out of range.
-    """
-    if x.dtype.kind not in "uif":
-        raise TypeError(expected("examples that are integers or floating point numbers", x.dtype))
-    if x.ndim < 2 or x.size == 0:
-        raise ValueError(expected("examples [num_examples, *event], none empty", x.shape))
-    if x.dtype == np.uint8:
-        return x
-    if x.dtype.kind == "f":
-        return _finite(x, "example")
-    if x.min() < np.iinfo(np.int32).min or x.max() > np.iinfo(np.int32).max:
-        raise ValueError(expected("integers within int32", f"{x.min()} to {x.max()}"))
-    return x.astype(np.int32, copy=False)
-
-
-def _finite(x: np.ndarray, what: str) -> np.ndarray:
-    """Returns floats as float32, or raises ValueError, naming the first that is not finite."""
-    finite = np.isfinite(x).reshape(len(x), -1).all(axis=1)
-    if not finite.all():
-        received = f"NaN or infinity in {what} {finite.argmin()}"
-        raise ValueError(expected(f"finite {what}s", received))
-    return x.astype(np.float32, copy=False)
-
-
-def _checked_columns(columns: Mapping[str, Any], num_examples: int) -> dict[str, np.ndarray]:
-    """Returns columns as int64 and float32, or raises."""
-    found = {}
-    for name, column in columns.items():
-        column = np.asarray(column)
-        if name in ("x", "index"):
-            raise ValueError(expected("columns of other names than 'x' and 'index'", repr(name)))
-        if column.dtype.kind not in "uif":
-            raise TypeError(expected(f"`{name}` of numbers", f"dtype {column.dtype}"))
-        if column.shape[:1] != (num_examples,):
-            what = f"`{name}` of {num_examples} rows, one for each example"
-            raise ValueError(expected(what, f"shape {column.shape}"))
-        is_float = column.dtype.kind == "f"
-        found[name] = _finite(column, name) if is_float else column.astype(np.int64)
-    return found
-
-
-def check_labels(labels: Any, num_examples: int, num_classes: int | None = None) -> np.ndarray:
-    """Returns the labels as int64 [num_examples].
-
-    Raises:
-        TypeError: if the labels are not integers.
-        ValueError: if there is not one for each example, or one is not in [0, num_classes).
-    """
-    labels = np.asarray(labels)
-    if labels.dtype.kind not in "iu":
-        raise TypeError(expected("`labels` to be integers", f"dtype {labels.dtype}"))
-    if labels.shape != (num_examples,):
-        what = f"one label for each example, shape ({num_examples},)"
-        raise ValueError(expected(what, f"`labels` of shape {labels.shape}"))
-    outside = (labels < 0) | (labels >= (num_classes or np.inf))
-    if outside.any():
-        first = int(outside.argmax())
-        what = f"labels in [0, {num_classes})" if num_classes else "labels >= 0"
-        raise ValueError(expected(what, f"{labels[first]} for example {first}"))
-    return labels.astype(np.int64)
-
-
-def _count_names(class_names: Sequence[str], num_classes: int | None) -> int:
-    """Returns the number of names; raises ValueError if it is not the number of classes."""
-    if num_classes not in (None, len(class_names)):
-        what = f"a name for each of {num_classes} classes"
-        raise ValueError(expected(what, f"{len(class_names)} `class_names`"))
-    return len(class_names)
-
-
-def _on_host(values: np.ndarray) -> tuple[tf.Tensor, np.ndarray]:
-    """Returns a tensor in main memory, where input pipelines run, and a view of it."""
-    with tf.device("CPU:0"):
-        tensor = tf.convert_to_tensor(values)
-    return tensor, np.asarray(tensor)
-
-
-def _options() -> tf.data.Options:
-    """Returns options that keep the order, and split batches rather than files among workers."""
-    options = tf.data.Options()
-    options.deterministic = True
-    # Rewriting the graph copies the examples that it captured, once for every iterator.
-    options.experimental_optimization.apply_default_optimizations = False
-    # An iterator that is autotuned waits for its tuner, up to seconds, when it is destroyed.
-    options.autotune.enabled = False
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-    return options
+    def _as_seen(self, x: np.ndarray) -> np.ndarray:
+        """Returns examples as models see them of examples as they are stored."""
+        seen = x.astype(self._dtype.as_numpy_dtype)
+        return seen / np.float32(255) if x.dtype == np.uint8 else seen

@@ -11,7 +11,7 @@ import numpy as np
 
 from tfgen.core.checks import expected
 from tfgen.data.decoding import UnreadableImage
-from tfgen.data.image_files import Skipped, look_at, read_into_memory
+from tfgen.data.image_files import Skipped, look_at, read_files
 from tfgen.data.sources import Request, Source, UnknownSplit, permuted
 
 SUFFIXES = (".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -41,7 +41,7 @@ def read_folder(folder: pathlib.Path, request: Request) -> Source:
     total = len(rows)
     files, kept = look_at([folder.joinpath(*names[row]) for row in rows], request, skipped)
     if files is not None:
-        images, decoded = read_into_memory(files, skipped)
+        images, decoded = read_files(files, request, skipped)
         kept = kept[decoded]
     rows = rows[kept]
     skipped.warn()

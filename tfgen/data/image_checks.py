@@ -10,6 +10,7 @@ from tfgen.core.specs import IMAGE_CHANNELS
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 AXES = "[batch, height, width, channels]"
+CHUNK = 1024  # Examples whose values are checked together.
 
 
 def check_images(images: Any, name: str = "images") -> None:
@@ -73,18 +74,24 @@ def with_channels(images: tf.Tensor, channels: int) -> tf.Tensor:
 
 def _check_values(images: np.ndarray, name: str) -> None:
     """Raises ValueError, naming the first bad example, unless every value is in [0, 1]."""
-    with np.errstate(invalid="ignore"):
-        low, high = images.min(), images.max()
-        if low >= 0 and high <= 1:  # Both are False for NaN, which min and max pass on.
-            return
-        inside = (images >= 0) & (images <= 1)
-    first = int(np.argmin(inside.reshape(len(images), -1).all(axis=1)))
-    example = images[first]
+    for start in range(0, len(images), CHUNK):  # Those of a memory-mapped file are many.
+        with np.errstate(invalid="ignore"):
+            chunk = images[start : start + CHUNK]
+            low, high = chunk.min(), chunk.max()
+            if low >= 0 and high <= 1:  # Both are False for NaN, which min and max pass on.
+                continue
+            inside = (chunk >= 0) & (chunk <= 1)
+        first = int(np.argmin(inside.reshape(len(chunk), -1).all(axis=1)))
+        raise _bad_values(chunk[first], name, start + first)
+
+
+def _bad_values(example: np.ndarray, name: str, first: int) -> ValueError:
+    """Returns the error that says what is wrong with the values of an example."""
     finite = np.isfinite(example)
     if not finite.all():
         value = example[~finite][0]
-        raise ValueError(expected(f"`{name}` to be finite", f"{value} in example {first}"))
-    raise ValueError(
+        return ValueError(expected(f"`{name}` to be finite", f"{value} in example {first}"))
+    return ValueError(
         expected(
             f"`{name}` in [0, 1] when floating (divide by 255, or pass uint8)",
             f"values from {example.min():g} to {example.max():g} in example {first}",

@@ -15,9 +15,9 @@ from tfgen.core.checks import expected
 from tfgen.data.decoding import Header, UnreadableImage, decode, decode_in_graph, inspect
 from tfgen.data.image_checks import check_channels
 from tfgen.data.sources import Request
-from tfgen.data.transforms import fit_images
+from tfgen.data.stores import PARALLEL, Decoded, Store, options
+from tfgen.data.transforms import fit_images, fitted_shape
 
-PARALLEL = os.cpu_count() or 1
 CHUNK = 64  # Files whose headers a thread reads at a time.
 BATCH_PIXELS = 2**20  # Of files that are decoded together; an interrupt waits for them.
 PROGRESS_FROM = 10_000
@@ -127,6 +127,17 @@ def look_at(
     return files, np.array(kept, np.int64)
 
 
+def read_files(
+    files: ImageFiles, request: Request, skipped: Skipped
+) -> tuple[np.ndarray | Store, np.ndarray]:
+    """Returns what `read_into_memory` does, or the store of images to stream and all rows."""
+    count = len(files)
+    if request.streams((count, *files.event_shape)):
+        store = Decoded(count, files.event_shape, tf.identity, files.decode, files.name)
+        return store, np.arange(count)
+    return read_into_memory(files, skipped)
+
+
 def read_into_memory(files: ImageFiles, skipped: Skipped) -> tuple[np.ndarray, np.ndarray]:
     """Decodes image files.
 
@@ -155,13 +166,10 @@ def read_into_memory(files: ImageFiles, skipped: Skipped) -> tuple[np.ndarray, n
 def _decoded(files: ImageFiles) -> tf.data.Dataset:
     """Returns batches of rows and their images, in order, without those that cannot be decoded."""
     size = max(1, int(BATCH_PIXELS / files.mean_pixels))
-    options = tf.data.Options()
-    options.deterministic = True
-    options.autotune.enabled = False  # Its thread takes up to seconds to end.
     # There is no Python of ours to convert, which would take most of the time for few files.
     with_row = tf.autograph.experimental.do_not_convert(lambda row: (row, files.decode(row)))
     images = tf.data.Dataset.range(len(files)).map(with_row, num_parallel_calls=PARALLEL)
-    return images.ignore_errors().batch(size).prefetch(1).with_options(options)
+    return images.ignore_errors().batch(size).prefetch(1).with_options(options())
 
 
 def _what_is_wrong(path: pathlib.Path) -> UnreadableImage:
@@ -217,7 +225,8 @@ def _common_shape(
     paths: Sequence[pathlib.Path], headers: Sequence[Header], request: Request
 ) -> tuple[int, int, int]:
     """Returns the shape of the images, or raises ValueError that names two that differ."""
-    shapes = [_fitted_shape(header.shape, request) for header in headers]
+    image_size, channels = request.image_size, request.channels
+    shapes = [fitted_shape(header.shape, image_size, channels) for header in headers]
     first = shapes[0]
     check_channels(first[-1], str(paths[0]), " (`channels` converts)")
     other = next((row for row, shape in enumerate(shapes) if shape != first), None)
@@ -229,13 +238,6 @@ def _common_shape(
         )
         raise ValueError(expected(what, f"{_text(shapes[other])} in {paths[other]}"))
     return first
-
-
-def _fitted_shape(shape: tuple[int, int, int], request: Request) -> tuple[int, int, int]:
-    """Returns the shape of a stored image after it is resized and converted as asked for."""
-    size = request.image_size or shape[:2]
-    height, width = size if isinstance(size, tuple) else (size, size)
-    return int(height), int(width), request.channels or shape[-1]
 
 
 def _text(shape: tuple[int, int, int]) -> str:

@@ -36,12 +36,19 @@ def load(
     channels: int | None = None,
     max_pixels: int = MAX_PIXELS,
     split_folders: bool = True,
+    in_memory: bool | None = None,
 ) -> Examples:
-    """Loads images, with labels if there are any, into memory.
+    """Loads images, with labels if there are any, into memory, or streams them.
 
-    Everything is decoded once and kept in memory, as uint8 where it is stored so:
+    In memory, everything is decoded once and kept as uint8 where it is stored so:
     num_examples * height * width * channels bytes, 47 MB for Fashion-MNIST, 2.5 GB for 200,000
     images of 64 x 64 x 3. Digits and floating arrays are kept as float32, four times as much.
+
+    Streamed, images stay where they are, and those of a batch are read and decoded on the way. The
+    batches are the same, bit for bit. Labels are in memory, and so is where each example is. The
+    headers of a folder's files, the labels and lengths of a data set's records, and all values of a
+    floating array are read once, at about the speed of the disk, before `load` returns. Files must
+    stay as they are: training ends with an error that names one that can no longer be read.
 
     Args:
         name: one of
@@ -85,6 +92,10 @@ def load(
         max_pixels: the largest height x width of an image file, which its header is asked for
             before it is decoded; more count as unreadable. 2**26, 201 MB in RGB, unless given.
         split_folders: False takes sub-folders that are called as splits are for classes.
+        in_memory: False streams the images of a folder, of TensorFlow Datasets as TFRecord or
+            ArrayRecord files, of an .npy file, which is memory-mapped, or of an array, which is not
+            copied. None does so, with a warning, when they would take more than half of the memory
+            available, which the limits of a container count for.
 
     Returns:
         The examples.
@@ -106,6 +117,7 @@ def load(
         channels,
         max_pixels,
         split_folders,
+        in_memory,
     )
     if isinstance(name, np.ndarray):
         return _examples(read_array(name, None, request), request, "array")
@@ -125,12 +137,13 @@ def from_arrays(
     num_classes: int | None = None,
     class_names: Sequence[str] | None = None,
     name: str = "array",
+    in_memory: bool | None = None,
 ) -> Examples:
     """Makes examples of all the images in an array.
 
     Args:
         images: [n, height, width, channels], uint8, or floats in [0, 1]; or what else `load` takes
-            as an array; copied.
+            as an array; copied unless streamed.
         labels: integers [n] in [0, num_classes), or None.
         batch_size: examples in a batch, over all replicas.
         seed: of the order of the examples in training.
@@ -139,6 +152,7 @@ def from_arrays(
         num_classes: None stands for the largest label plus one.
         class_names: the name of each class, if they have names.
         name: what reports call the data.
+        in_memory: as in `load`; False reads the array where it is, and it must stay as it is.
 
     Returns:
         The examples.
@@ -147,7 +161,9 @@ def from_arrays(
         TypeError: if an argument or the data have a wrong type.
         ValueError: if a shape, a value or a number is out of range.
     """
-    request = Request("all", batch_size, image_size, seed=seed, channels=channels)
+    request = Request(
+        "all", batch_size, image_size, seed=seed, channels=channels, in_memory=in_memory
+    )
     source = read_array(images, labels, request)
     return Examples(
         source.images,

@@ -1,20 +1,33 @@
 """Where examples come from: the embedded digits, and arrays."""
 
 import dataclasses
+import functools
+import math
 import os
+import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tfgen.core import specs
 from tfgen.core.checks import check_integer, check_member, check_seed, expected
+from tfgen.core.memory import available_memory
 from tfgen.data.decoding import MAX_PIXELS
-from tfgen.data.examples import check_batch_size, check_labels, checked_examples
+from tfgen.data.example_checks import check_batch_size, check_labels, checked_examples
 from tfgen.data.image_checks import check_images
-from tfgen.data.transforms import ImageSize, check_image_size, fit_array
+from tfgen.data.stores import InPlace, Store
+from tfgen.data.transforms import (
+    ImageSize,
+    check_image_size,
+    fit_array,
+    fit_images,
+    fitted_shape,
+)
 
 SPLITS = ("train", "test", "all")
 TRAIN_FRACTION = 0.8
+MEMORY_SHARE = 0.5
+"""Images that would take more of the memory available are streamed unless asked otherwise."""
 KINDS = (
     "images [n, height, width, channels], grey ones [n, height, width] (channels=1 says that they "
     "are, where the width is 1, 3 or 4), audio [n, time, 1] of floats, or tokens [n, length] of "
@@ -27,9 +40,9 @@ class UnknownSplit(ValueError):
 
 
 class Source(NamedTuple):
-    """What was read: examples [n, *event] and their labels [n], if any."""
+    """What was read: examples [n, *event], or the store to stream them from, and any labels [n]."""
 
-    images: np.ndarray
+    images: np.ndarray | Store
     labels: np.ndarray | None = None
     num_classes: int | None = None
     class_names: tuple[str, ...] | None = None
@@ -50,6 +63,7 @@ class Request:
     channels: int | None = None
     max_pixels: int = MAX_PIXELS
     split_folders: bool = True
+    in_memory: bool | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.split, str | None):
@@ -64,6 +78,8 @@ class Request:
         if self.channels is not None:
             check_member("channels", self.channels, specs.IMAGE_CHANNELS)
         check_integer("max_pixels", self.max_pixels)
+        if self.in_memory not in (None, True, False):
+            raise TypeError(expected("`in_memory`, True, False or None", repr(self.in_memory)))
 
     def asking(self, default: str) -> "Request":
         """Returns a request for the same split, or for `default` if no split was asked for."""
@@ -83,6 +99,27 @@ class Request:
         check_member("split", self.split, SPLITS)
         rows = split_rows(total, self.split)
         return rows[: self.check_count(len(rows))]
+
+    def streams(self, shape: tuple[int, ...], dtype: Any = np.uint8) -> bool:
+        """Returns whether to stream images rather than to read them into memory.
+
+        Args:
+            shape: of all of them, [n, height, width, channels].
+            dtype: of their values in memory.
+        """
+        if self.in_memory is not None:
+            return not self.in_memory
+        needed, available = math.prod(shape) * np.dtype(dtype).itemsize, available_memory()
+        if available is None or needed <= MEMORY_SHARE * available:
+            return False
+        warnings.warn(
+            f"Streaming {shape[0]} images: in memory they would take {needed / 1e9:.3g} GB, more "
+            f"than {MEMORY_SHARE:.0%} of the {available / 1e9:.3g} GB available "
+            "(in_memory=True reads them into memory, in_memory=False streams without this warning)",
+            UserWarning,
+            stacklevel=2,
+        )
+        return True
 
 
 def split_rows(total: int, split: str) -> np.ndarray:
@@ -119,8 +156,12 @@ def read_array(
     class_names: tuple[str, ...] | None = None,
     num_classes: int | None = None,
     rows: np.ndarray | None = None,
+    white: int = 1,
 ) -> Source:
-    """Checks all examples and labels, and takes the rows asked for, or those given."""
+    """Checks all examples and labels, and takes the rows asked for, or those given.
+
+    Bytes are multiplied by `white`.
+    """
     request = request.asking("all")
     x = _checked_examples(np.asarray(x), request)
     num_classes = len(class_names) if class_names else num_classes
@@ -128,12 +169,22 @@ def read_array(
         labels = check_labels(labels, len(x), num_classes)
         num_classes = num_classes or int(labels.max()) + 1
     rows = request.rows(len(x)) if rows is None else rows
+    labels = None if labels is None else labels[rows]
+    x = _images(x, rows, request, white) if x.ndim == 4 else x[rows]
+    return Source(x, labels, num_classes, class_names, request.split)
+
+
+def _images(x: np.ndarray, rows: np.ndarray, request: Request, white: int) -> np.ndarray | InPlace:
+    """Returns images of rows of an array, or the store that streams them from it."""
+    size, channels = request.image_size, request.channels
+    shape = fitted_shape(x.shape[1:], size, channels)
+    is_bytes = x.dtype == np.uint8
+    if request.streams((len(rows), *shape), np.uint8 if is_bytes else np.float32):
+        fit = functools.partial(fit_images, image_size=size, channels=channels)
+        return InPlace(x, rows, shape, fit, white)
     if not np.array_equal(rows, np.arange(len(x))):  # All of them need no copy.
         x = x[rows]
-        labels = None if labels is None else labels[rows]
-    if x.ndim == 4:
-        x = fit_array(x, request.image_size, request.channels)
-    return Source(x, labels, num_classes, class_names, request.split)
+    return fit_array(x * np.uint8(white) if white != 1 else x, size, channels)
 
 
 def _checked_examples(x: np.ndarray, request: Request) -> np.ndarray:
@@ -147,6 +198,8 @@ def _checked_examples(x: np.ndarray, request: Request) -> np.ndarray:
     if x.ndim == 4:
         check_images(x)
         return x
+    if request.in_memory is False:
+        raise ValueError(expected("images, which can be streamed", f"{x.dtype} of shape {x.shape}"))
     if request.image_size or request.channels:
         what = "no `image_size` or `channels` of audio and tokens"
         raise ValueError(expected(what, f"{x.dtype} of shape {x.shape}"))

@@ -1,4 +1,4 @@
-"""Images from TensorFlow Datasets, read into memory."""
+"""Images from TensorFlow Datasets, read into memory or streamed."""
 
 import difflib
 import os
@@ -11,8 +11,10 @@ import tensorflow as tf
 from tfgen.core.checks import expected
 from tfgen.core.files import close_paths
 from tfgen.data.image_checks import check_channels
+from tfgen.data.records import Records
 from tfgen.data.sources import Request, Source, UnknownSplit
-from tfgen.data.transforms import fit_images
+from tfgen.data.stores import Decoded
+from tfgen.data.transforms import fit_images, fitted_shape
 
 READ_BATCH = 256
 MAX_HOSTS = 3
@@ -41,11 +43,55 @@ def read_tfds(name: str, request: Request) -> Source:
     count = request.check_count(_split_size(builder, request.split))
     label = builder.info.features["label"] if "label" in builder.info.features else None
     has_labels = isinstance(label, tfds.features.ClassLabel)
-    examples = _read_examples(builder, request.split, image_key, has_labels).take(count)
-    images, labels = _to_memory(_fit_batches(examples, request), count)
+    keys = [image_key, "label"] if has_labels else [image_key]
+    images, labels = _read(builder, keys, count, request)
     if not has_labels:
         return Source(images, split=request.split)
     return Source(images, labels, label.num_classes, tuple(label.names), request.split)
+
+
+def _read(builder: Any, keys: list[str], count: int, request: Request) -> tuple[Any, Any]:
+    """Returns the images or their store, and the labels, for keys of an image and of a label."""
+    from tensorflow_datasets.core.file_adapters import FileFormat
+
+    shape = builder.info.features[keys[0]].shape
+    shape = fitted_shape(shape, request.image_size, request.channels)
+    streams = request.streams((count, *shape))
+    if streams or builder.info.file_format == FileFormat.ARRAY_RECORD:
+        return _by_record(builder, keys, (count, *shape), request, streams)
+    examples = _read_examples(builder, request.split, keys).take(count)
+    return _to_memory(_fit_batches(examples, request), count)
+
+
+def _by_record(
+    builder: Any, keys: list[str], shape: tuple[int, ...], request: Request, streams: bool
+) -> tuple[Any, Any]:
+    """Returns the images or their store, and the labels, each record read on its own."""
+    import tensorflow_datasets as tfds
+
+    records = Records(builder, request.split)
+
+    def fetch(rows: tf.Tensor) -> tf.Tensor:
+        return tf.ensure_shape(tf.numpy_function(records.read, [rows], tf.string), [None])
+
+    def name(row: tf.Tensor) -> tf.Tensor:
+        return tf.numpy_function(records.name, [row], tf.string)
+
+    def parsed(record: tf.Tensor, key: str) -> tf.Tensor:
+        features = tfds.decode.PartialDecoding({key: True}).extract_features(builder.info.features)
+        return features.deserialize_example(record)[key]
+
+    def image(record: tf.Tensor) -> tf.Tensor:
+        return fit_images(parsed(record, keys[0]), request.image_size, request.channels)
+
+    def label(record: tf.Tensor) -> tf.Tensor:
+        return parsed(record, "label")
+
+    images = Decoded(shape[0], shape[1:], fetch, image, name)
+    labels = None
+    if keys[1:]:
+        labels = Decoded(shape[0], (), fetch, label, name, np.int64).read(slice(None))
+    return images if streams else images.read(slice(None)), labels
 
 
 def _builder(name: str, data_dir: str | None) -> Any:
@@ -151,16 +197,18 @@ def _not_available(name: str, builder: Any, reason: str) -> str:
     return expected(what, reason)
 
 
-def _read_examples(builder: Any, split: str, image_key: str, has_labels: bool) -> tf.data.Dataset:
+def _read_examples(builder: Any, split: str, keys: list[str]) -> tf.data.Dataset:
     """Returns the images and labels of a split in stored order; labels are 0 if there are none."""
     import tensorflow_datasets as tfds
 
-    wanted = {image_key: True, "label": True} if has_labels else {image_key: True}
-    decoders = tfds.decode.PartialDecoding(wanted)
-    dataset = builder.as_dataset(split=split, decoders=decoders, shuffle_files=False)
+    decoders = tfds.decode.PartialDecoding(dict.fromkeys(keys, True))
+    one_by_one = tfds.ReadConfig(interleave_cycle_length=1)  # File by file, else 16 by 16 records.
+    dataset = builder.as_dataset(
+        split=split, decoders=decoders, shuffle_files=False, read_config=one_by_one
+    )
 
     def pair(example: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        return example[image_key], example["label"] if has_labels else tf.zeros((), tf.int64)
+        return example[keys[0]], example["label"] if keys[1:] else tf.zeros((), tf.int64)
 
     return dataset.map(pair)
 

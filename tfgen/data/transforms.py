@@ -50,6 +50,16 @@ def fit_images(images: Any, image_size: ImageSize = None, channels: int | None =
     return images
 
 
+def fitted_shape(
+    shape: Sequence[int], image_size: ImageSize = None, channels: int | None = None
+) -> tuple[int, int, int]:
+    """Returns the shape that `fit_images` gives an image of a shape [height, width, channels]."""
+    if isinstance(image_size, Integral):
+        image_size = (image_size, image_size)
+    height, width = image_size or shape[:2]
+    return int(height), int(width), int(channels or shape[-1])
+
+
 def fit_array(
     images: np.ndarray, image_size: ImageSize = None, channels: int | None = None
 ) -> np.ndarray:

@@ -48,7 +48,7 @@ class GLO(GenerativeModel):
         initial_std: standard deviation of the initial latents, before they are projected.
         initial_codes: `initial_codes(x, latent_dim) -> [num_examples, latent_dim]`, which makes the
             latents that the first `fit` begins with, e.g. `PrincipalComponents()`; random ones
-            unless given.
+            unless given. x is an array, but the `Examples` themselves when they are streamed.
         latent_noise: standard deviation of Gaussian noise added to the latents while training,
             >= 0; the points near a latent then decode to nearly the same.
         inversion: how `encode` optimises; `Inversion()` unless given.
@@ -144,7 +144,8 @@ class GLO(GenerativeModel):
     def prepare(self, x: Batch, examples: Examples | None) -> None:
         """Makes the initial latents."""
         if self.initial_codes is not None:
-            self.latents.assign(self.initial_codes(examples.as_float(), self.latent_dim))
+            x = examples.as_float() if examples.in_memory else examples
+            self.latents.assign(self.initial_codes(x, self.latent_dim))
 
     def decode_rows(self, z: tf.Tensor, condition: Conditions | None = None) -> tf.Tensor:
         """Returns the examples [batch, *event] of latents [batch, latent_dim], projected to Z."""

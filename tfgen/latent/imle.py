@@ -22,6 +22,9 @@ from tfgen.training.update import Terms
 # Candidates are made and searched in blocks of about this many numbers, within these sizes.
 _BLOCK_NUMBERS = 2**20
 _SMALLEST_BLOCK, _LARGEST_BLOCK = 128, 8192
+# Examples are searched for together up to about so many numbers, 2 GB; the candidates are made anew
+# for more of them.
+_SEARCHED_NUMBERS = 2**29
 
 
 @runtime_checkable
@@ -43,7 +46,8 @@ class IMLE(GenerativeModel):
 
         minimise over T    sum_{i in S} d(x_i, T(e_sigma(i))).
 
-    A generator that is `Adaptive` is given the examples before the very first round.
+    A generator that is `Adaptive` is given the examples before the very first round, a `sketch` of
+    them when they are streamed.
 
     No example is left without a sample near it, hence no mode is dropped; as the number of
     candidates grows, this maximises the likelihood. Examples may be images, latents or any vectors.
@@ -164,7 +168,7 @@ class IMLE(GenerativeModel):
     def prepare(self, x: Batch, examples: Examples | None) -> None:
         """Lets the generator begin from the data, if it can."""
         if isinstance(self.generator, Adaptive):
-            self.generator.adapt(examples.as_float())
+            self.generator.adapt(examples.sketch())
 
     def training_data(self, examples: Examples) -> Examples:
         """Restricts each round to its random subset."""
@@ -176,10 +180,13 @@ class IMLE(GenerativeModel):
         """Begins a round: finds the nearest candidate of each example that it trains on."""
         if epoch % self.staleness == 0 or self.step.numpy() == 0:
             members = examples.members(epoch)
-            noise = self.nearest_noise(examples.as_float(members))
-            self.assigned_noise.assign(
-                tf.tensor_scatter_nd_update(self.assigned_noise.value, members[:, None], noise)
-            )
+            size = max(1, _SEARCHED_NUMBERS // math.prod(self.event_shape))
+            for start in range(0, len(members), size):
+                rows = members[start : start + size]
+                noise = self.nearest_noise(examples.as_float(rows))
+                self.assigned_noise.assign(
+                    tf.tensor_scatter_nd_update(self.assigned_noise.value, rows[:, None], noise)
+                )
 
     def nearest_noise(self, x: tf.Tensor) -> tf.Tensor:
         """Returns the noise of the nearest of fresh candidates to each example.

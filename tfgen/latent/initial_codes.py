@@ -1,11 +1,13 @@
 """Where latents begin."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from tfgen.core.checks import expected
 from tfgen.core.config import Configurable, register
+from tfgen.data.examples import Examples
 
 
 @register
@@ -35,24 +37,32 @@ class PrincipalComponents(Configurable):
         if not 0 <= self.whitening <= 1:
             raise ValueError(expected("`whitening` in [0, 1]", self.whitening))
 
-    def __call__(self, x: np.ndarray, latent_dim: int) -> np.ndarray:
+    def __call__(self, x: Any, latent_dim: int) -> np.ndarray:
         """Returns latents, float32 [num_examples, latent_dim], of examples [num_examples, *event].
+
+        Of `Examples` that are streamed, the components are those of their `sketch`.
 
         Raises:
             ValueError: when there are fewer examples, or fewer numbers in one, than `latent_dim`.
         """
         from sklearn.decomposition import PCA
 
-        x = np.reshape(x, [len(x), -1])
-        if min(x.shape) < latent_dim:
+        known = _flat(x.sketch() if isinstance(x, Examples) else x)
+        if min(known.shape) < latent_dim:
             raise ValueError(
                 expected(
                     f"at least {latent_dim} examples of as many numbers, for that many "
                     "principal components",
-                    x.shape,
+                    known.shape,
                 )
             )
         pca = PCA(latent_dim, svd_solver="randomized", random_state=self.seed)
-        coordinates = pca.fit_transform(x)
+        coordinates = pca.fit_transform(known)
+        if isinstance(x, Examples):
+            coordinates = np.concatenate([pca.transform(_flat(part)) for part in x.parts()])
         deviations = np.maximum(np.sqrt(pca.explained_variance_), np.finfo(np.float32).tiny)
         return (coordinates / deviations**self.whitening).astype(np.float32)
+
+
+def _flat(x: np.ndarray) -> np.ndarray:
+    return np.reshape(x, [len(x), -1])

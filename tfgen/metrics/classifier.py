@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.core.checks import check_integer, check_positive, expected
-from tfgen.data.examples import check_labels
+from tfgen.data.example_checks import check_labels
 from tfgen.metrics.features import as_images, in_range
 
 

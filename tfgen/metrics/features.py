@@ -197,7 +197,7 @@ def map_batches(
     check_integer("batch_size", batch_size)
     outputs = [
         np.asarray(function(in_range(as_images(part))), np.float32)
-        for batch in _image_batches(images)
+        for batch in _image_batches(images, batch_size)
         for part in _parts(batch, batch_size)
     ]
     if not outputs:
@@ -258,10 +258,11 @@ def first_line(error: Exception) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 
-def _image_batches(images: Any) -> Iterator[Any]:
-    """Yields arrays or tensors of images, of any length."""
+def _image_batches(images: Any, batch_size: int) -> Iterator[Any]:
+    """Yields arrays or tensors of images, of any length; `batch_size` of Examples."""
     if isinstance(images, Examples):
-        images = images.x  # Iterating over them would leave out the last partial batch.
+        # Iterating over them would leave out the last partial batch.
+        images = images.parts(batch_size)
     if isinstance(images, Shaped):
         images = [images]
     if not isinstance(images, Iterable):
