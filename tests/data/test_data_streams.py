@@ -157,6 +157,13 @@ def test_memory_mapped_array_is_not_copied(tmp_path):
     np.testing.assert_array_equal(stored.x, PIXELS)
 
 
+def test_mapped_masks_are_black_and_white(tmp_path):
+    np.save(tmp_path / "x.npy", PIXELS > 99)
+    streamed = load(tmp_path / "x.npy", batch_size=2, in_memory=False)
+    np.testing.assert_array_equal(streamed.as_float(), PIXELS > 99)
+    np.testing.assert_array_equal(load(tmp_path / "x.npy", batch_size=2).as_float(), PIXELS > 99)
+
+
 def test_arrays_are_read_where_they_are():
     pixels = PIXELS.copy()
     labels = np.arange(20) % 2
@@ -249,7 +256,9 @@ def test_records_that_are_cut_off(data_dir, tmp_path):
         load("records", batch_size=2, data_dir=tmp_path, in_memory=False)
 
 
-def test_archives_cannot_be_streamed(tmp_path):
+def test_what_cannot_be_streamed(tmp_path):
+    with pytest.raises(ValueError, match="^Expected images, which can be streamed.*int64"):
+        from_arrays(np.zeros([4, 3], np.int64), batch_size=2, in_memory=False)
     np.savez(tmp_path / "x.npz", x=PIXELS)
     with pytest.raises(ValueError, match=r"^Expected an \.npy file.*x\.npz"):
         load(tmp_path / "x.npz", batch_size=2, in_memory=False)

@@ -1,4 +1,4 @@
-"""Data in memory, in an order that depends only on the seed and the epoch.
+"""Data in memory or streamed, in an order that depends only on the seed and the epoch.
 
 `load` reads the embedded digits, TensorFlow Datasets, folders of images, array files and arrays;
 `load_audio` reads folders of recordings; `from_arrays` wraps arrays at hand. All return `Examples`.
