@@ -33,7 +33,7 @@ SHEETS = {
     "began": 2,
     "bigan": 2,
     "levels_vae": 2,
-    "affine_flow": 0,
+    "affine_flow": 3,
     "tokens": 0,
     "codebook": 3 + 3,
 }

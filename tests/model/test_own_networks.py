@@ -166,7 +166,8 @@ def test_own_networks_in_16_bits(policy, name):
 def test_own_networks_in_16_bits_are_served_in_floats(policy, name, tmp_path):
     model = MODELS[name]()
     path = serving.export(model, tmp_path)
-    signatures = tf.saved_model.load(path).signatures
+    loaded = tf.saved_model.load(path)
+    signatures = loaded.signatures
     for name, signature in signatures.items():
         for output in signature.structured_outputs.values():
             assert output.dtype in (tf.float32, tf.string), name
