@@ -58,6 +58,8 @@ def main(workdir: Path, strategy: tf.distribute.Strategy) -> None:
     runner.claim_workdir(workdir, strategy)
     print(f"{train}\n{heldout}")
     epochs = data_flags.num_epochs(FLAGS.epochs, EPOCHS, data_flags.STEPS, size, len(train))
+    if size < BATCH_SIZE and FLAGS.learning_rate is None:
+        print("--learning_rate=1e-3 shows shapes after fewer steps than the recipe's own rate.")
     scorer.prepare(judges.Classifiers(workdir, train))
     verbose, bars = progress(epochs)
     gan.fit(
