@@ -34,7 +34,6 @@ MACHINERY = {
     "tfgen.data.stores.Decoded": "where examples are; tested in tests/data",
     "tfgen.data.stores.InMemory": "where examples are; tested in tests/data",
     "tfgen.data.stores.InPlace": "where examples are; tested in tests/data",
-    "tfgen.data.stores.Store": "a base of those; tested in tests/data",
     "tfgen.training.not_finite.FiniteGuard": "a callback; test_not_finite.py trips it",
     "tfgen.training.optimizers.Optimizers": "a view; tests/model/test_keras_callbacks.py",
     "tfgen.training.update.Update": "a record",
@@ -69,7 +68,13 @@ MACHINERY = {
     "tfgen.metrics.manifold.DensityCoverageScore": "a named tuple of scores",
     "tfgen.metrics.manifold.PrecisionRecallScore": "a named tuple of scores",
     "tfgen.metrics.score.FeatureStore": "the state of other metrics; merged in test_metrics.py",
+    "tfgen.serving.batching.Batcher": "a part of the local server; tests/serving",
+    "tfgen.serving.batching.Batching": "a record",
     "tfgen.serving.endpoints.Endpoint": "a record",
+    "tfgen.serving.local_server.LocalServer": "a server; tested in tests/serving",
+    "tfgen.serving.rest.RestServer": "a part of the local server; tests/serving",
+    "tfgen.serving.served_model.Poller": "a part of the local server; tests/serving",
+    "tfgen.serving.served_model.ServedModel": "a part of the local server; tests/serving",
     "tfgen.serving.session.SessionLoader": "a loader; test_served.py does without it on purpose",
 }
 FUNCTIONS = {
