@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -240,13 +239,11 @@ def claim_workdir(workdir: Path, strategy: tf.distribute.Strategy) -> None:
 
 def _how_to_go_on(workdir: Path) -> str:
     """Returns what the same command does when this process ends now."""
-    records = list(workdir.glob("checkpoints/**/checkpoint"))
-    if not records:
+    found = list(workdir.glob("checkpoints/**/ckpt-*.index"))
+    if not found:
         return "the same command begins anew"
-    latest = max(records, key=lambda record: record.stat().st_mtime)
-    epoch = re.search(r"-([0-9]+)\"", latest.read_text())
-    where = f"after epoch {epoch[1]}" if epoch else "from its last checkpoint"
-    return f"the same command goes on {where}"
+    latest = max(found, key=lambda index: index.stat().st_mtime)
+    return f"the same command goes on after epoch {latest.stem.removeprefix('ckpt-')}"
 
 
 def finish(workdir: Path, model: tfgen.GenerativeModel, report: dict[str, Any]) -> None:

@@ -125,7 +125,7 @@ def test_an_interrupted_run_says_where_it_goes_on_and_does(tmp_path):
     flags = ["--epochs=4", "--units=8", "--filters=4", "--num_examples=64", "--features=pixels"]
     pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
     with subprocess.Popen([*command, *flags], **pipes) as process:
-        while not (tmp_path / "run/checkpoints/checkpoint").exists():
+        while not (tmp_path / "run/checkpoints/ckpt-1.index").exists():
             assert process.poll() is None, process.stderr.read()
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)

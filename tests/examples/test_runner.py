@@ -1,5 +1,6 @@
 """Parts of the runner by themselves."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -210,6 +211,20 @@ def test_an_interrupt_ends_a_program_with_one_line():
         process.send_signal(signal.SIGINT)
         out, err = process.communicate()
     assert (process.returncode, out, err) == (130, "cleaned\n", "\nInterrupted; so it goes on\n")
+
+
+def test_an_interrupted_run_goes_on_after_its_last_checkpoint(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    import runner
+
+    assert runner._how_to_go_on(tmp_path) == "the same command begins anew"
+    for seconds, name in enumerate(["glo/ckpt-9.index", "glo/ckpt-10.index", "imle/ckpt-2.index"]):
+        path = tmp_path / "checkpoints" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+        os.utime(path, (seconds, seconds))
+        said = f"the same command goes on after epoch {path.stem[5:]}"
+        assert runner._how_to_go_on(tmp_path) == said
 
 
 def test_every_program_is_prepared_before_tensorflow_is_imported():

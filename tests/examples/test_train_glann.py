@@ -111,8 +111,8 @@ def test_a_run_killed_at_any_moment_ends_with_the_same_weights(finished, tmp_pat
     killed = tmp_path / "glann"
     moments = [
         "perceptual.keras",
-        "checkpoints/glo/checkpoint",
-        "checkpoints/imle/checkpoint",
+        "checkpoints/glo/ckpt-1.index",
+        "checkpoints/imle/ckpt-1.index",
         "model.keras",
     ]
     for moment in moments:
