@@ -45,7 +45,7 @@ def test_an_argument_that_is_not_kept_is_an_error():
         def __init__(self, size):
             pass
 
-    with pytest.raises(AttributeError, match="size"):
+    with pytest.raises(TypeError, match="Expected `self.size` of Forgetful.* Received: "):
         Forgetful(3).get_config()
 
 

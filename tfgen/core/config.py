@@ -147,8 +147,7 @@ def _zeros(shape: Any) -> Any:
 def check_kept(owner: Configurable) -> None:
     """Raises TypeError unless an object keeps its constructor's arguments as attributes."""
     if type(owner).get_config is Configurable.get_config:
-        for name in _argument_names(type(owner)):
-            _argument(owner, name)
+        arguments(owner)
 
 
 def _argument_names(cls: type) -> list[str]:

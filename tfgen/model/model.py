@@ -22,7 +22,7 @@ from tfgen.data.examples import Batch, Examples
 from tfgen.data.identity import identity
 from tfgen.model.arguments import check_executions, check_fit, check_steps, check_weights
 from tfgen.model.rows import VERBS
-from tfgen.model.saving import check_loadable, check_registered
+from tfgen.model.saving import check_rebuilt, check_registered
 from tfgen.model.steps import Steps
 from tfgen.model.verbs import Verbs
 from tfgen.training.checkpoint import Checkpoint
@@ -118,7 +118,7 @@ class GenerativeModel(Verbs, Configurable, Steps, BuiltWhenMade):
             **kwargs: as in Keras.
 
         Raises:
-            FileExistsError: when there is such a file and it is not to be replaced.
+            FileExistsError: when there is such a file and it may not be replaced.
             ValueError: when the path ends otherwise, or the file could not be loaded: a class is
                 not registered, a layer is not built by the constructor, or a network of another
                 package does not say in its configuration what it is made with.
@@ -132,7 +132,7 @@ class GenerativeModel(Verbs, Configurable, Steps, BuiltWhenMade):
         if shapes != self._loadable:  # Making the model again takes time and memory.
             check_registered(self)
             self.check_configurations()
-            check_loadable(self)
+            check_rebuilt(self)
             self._loadable = shapes
         with written_whole(path) as unfinished:
             super().save(unfinished, **kwargs)
@@ -208,15 +208,15 @@ class GenerativeModel(Verbs, Configurable, Steps, BuiltWhenMade):
             batches = examples.dataset(initial_epoch)
             kwargs["steps_per_epoch"] = examples.steps_per_epoch
         part_seeds(self.distribute_strategy, self.seed_states)
-        guard = FiniteGuard(any(isinstance(each, Checkpoint) for each in callbacks))
+        guard = FiniteGuard(bool(checkpoints))
         guard.set_model(self)
         own = keras.callbacks.LambdaCallback(
             on_epoch_begin=lambda epoch, logs: self.begin_epoch(epoch, examples),
             on_train_end=lambda logs: self.finish_optimizers(),
         )
         others = [callback for callback in callbacks if callback not in checkpoints]
-        callbacks = [guard, own, *others]
-        callbacks += checkpoints  # An epoch counts as done when all others have seen its end.
+        # An epoch counts as done when all others have seen its end.
+        callbacks = [guard, own, *others, *checkpoints]
         kwargs["shuffle"] = False  # Examples and datasets shuffle themselves; Keras warns else.
         kwargs.pop("validation_split", None)
         with guard.naming_the_batch():

@@ -4,32 +4,38 @@ import json
 import os
 import random
 import zipfile
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import keras
 
 from tfgen.core.checks import expected
+from tfgen.core.config import Configurable, is_registered
+from tfgen.training.keras_compat import flatten_layers
 
 Model = TypeVar("Model", bound=keras.Model)
 
 
 def check_registered(model: keras.Model) -> None:
-    """Raises ValueError unless a file can name the classes of a model and of its parts."""
-    if unknown := sorted(set(_unregistered(keras.saving.serialize_keras_object(model)))):
+    """Raises ValueError unless files can name the class of a model, and of models inside it.
+
+    Layers may be others: whoever loads them gives Keras their classes.
+    """
+    parts = [part for part in flatten_layers(model) if isinstance(part, Configurable)]
+    if unknown := sorted({type(part).__name__ for part in parts if not is_registered(type(part))}):
         what = "classes that files can name (put @tfgen.core.config.register above them)"
         raise ValueError(expected(what, ", ".join(unknown)))
 
 
-def check_loadable(model: keras.Model) -> None:
+def check_rebuilt(model: keras.Model) -> None:
     """Raises ValueError unless a model made of the same configuration has the same weights."""
     shapes = [tuple(weight.shape) for weight in model.weights]
     config = keras.saving.serialize_keras_object(model)
     config.pop("compile_config", None)
     state = random.getstate()  # Keras draws the seeds of initial weights with it.
+    known = {type(part).__name__: type(part) for part in flatten_layers(model)}
     try:
-        again = keras.saving.deserialize_keras_object(config)
+        again = keras.saving.deserialize_keras_object(config, custom_objects=known)
     finally:
         random.setstate(state)
     made = [tuple(weight.shape) for weight in again.weights]
@@ -37,19 +43,6 @@ def check_loadable(model: keras.Model) -> None:
         what = "layers that the constructor builds, since loading calls nothing else"
         received = f"{len(shapes)} weights, of which the constructor makes {len(made)}"
         raise ValueError(expected(what, received))
-
-
-def _unregistered(config: Any) -> Iterator[str]:
-    """Yields the classes in a configuration that a file cannot name."""
-    if isinstance(config, Mapping):
-        name = config.get("registered_name")
-        if name and ">" not in name and config["class_name"] != "function":
-            yield config["class_name"]
-        for value in config.values():
-            yield from _unregistered(value)
-    elif isinstance(config, list | tuple):
-        for value in config:
-            yield from _unregistered(value)
 
 
 def load_model(path: str | os.PathLike, cls: type[Model] = keras.Model) -> Model:
