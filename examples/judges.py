@@ -136,9 +136,10 @@ class Classifiers:
             return metrics.ClassifierFeatures.load(path)
         epochs = FLAGS.classifier_epochs or _epochs(len(self.train))
         print(f"training the {name} classifier for {epochs} epochs", flush=True)
+        rows = self.train.sketch_rows()
         trained = metrics.train_classifier(
-            self.train.as_float(),
-            self.train.labels,
+            self.train.as_float(rows),
+            self.train.labels[rows],
             self.train.num_classes,
             width=width,
             feature_dim=feature_dim,

@@ -221,15 +221,19 @@ class Examples:
         yield from map(self._as_seen, self._store.parts(np.arange(self.num_examples), size))
 
     def sketch(self) -> np.ndarray:
-        """Returns examples that stand for all, as `as_float` returns them.
+        """Returns examples that stand for all, those of `sketch_rows`, as `as_float` does."""
+        return self.as_float(self.sketch_rows())
+
+    def sketch_rows(self) -> Any:
+        """Returns the rows of examples that stand for all, a slice or int64 [n].
 
         They are all of those in memory, and evenly spaced ones of those streamed, as many as have
         about 134 million values, half a gigabyte: 10,922 images of 64 x 64 x 3.
         """
         count = max(1, SKETCH_VALUES // math.prod(self.event_shape))
         if self.in_memory or count >= self.num_examples:
-            return self.as_float()
-        return self.as_float(np.arange(count) * self.num_examples // count)
+            return slice(None)
+        return np.arange(count) * self.num_examples // count
 
     def with_batch_size(self, batch_size: int) -> "Examples":
         """Returns the same examples, in the same memory, with another batch size.
