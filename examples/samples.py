@@ -15,6 +15,8 @@ from tfgen.core.random import row_seeds
 from tfgen.serving.versions import versions
 
 BATCH_SIZE = 256
+ROW_INPUTS = ("seed", "temperature")
+"""Of a served sampler; its other inputs are conditions."""
 
 
 def is_model(path: Path) -> bool:
@@ -63,7 +65,9 @@ def _served(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     card_file = version / "assets.extra" / "model_card.json"
     card = json.loads(card_file.read_text()) if card_file.is_file() else {}
-    labels = _labels(card.get("condition_ranges", {}), num_samples, label)
+    inputs = card.get("signatures", {}).get("sample", {}).get("inputs", {})
+    ranges = {name: of["range"] for name, of in inputs.items() if name not in ROW_INPUTS}
+    labels = _labels(ranges, num_samples, label)
     seeds = seed + (np.arange(num_samples, dtype=np.int64) << 32)
     with tfgen.serving.SessionLoader(version) as served:
         takes = served.signatures["sample"].inputs if "sample" in served.signatures else ()
