@@ -75,6 +75,26 @@ def test_shapes_are_known_in_graphs():
     call.get_concrete_function()
 
 
+class Plain(keras.Model):
+    """A network without a word of shapes."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = keras.layers.Dense(2)
+
+    def call(self, inputs, training=False):
+        return self.inner(inputs)
+
+
+def test_members_need_not_tell_their_shapes(inputs):
+    for kind, shape in ((OneOf, (20, 2)), (EachOf, (20, 2, 2))):
+        layer = kind([Plain(), Plain()])
+        layer.build(inputs.shape)
+        assert len(layer.trainable_variables) == 4
+        assert layer.compute_output_shape((None, 4)) == (None, *shape[1:])
+        assert layer(inputs).shape == shape
+
+
 def test_xla_compiles_them(inputs):
     layer = OneOf(members())
     compiled = tf.function(layer, jit_compile=True)

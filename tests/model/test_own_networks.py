@@ -15,7 +15,7 @@ from tfgen.latent import GLANN, GLO, IMLE
 from tfgen.losses import SquaredError
 from tfgen.model.inversion import Inversion
 from tfgen.model.saving import load_model
-from tfgen.networks import MLP
+from tfgen.networks import MLP, ConditionalGenerator, ProjectionDiscriminator
 
 ENCODE = {"inversion": Inversion(2, 2)}
 
@@ -94,6 +94,14 @@ def test_networks_that_do_not_tell_their_shapes(create):
     assert model.event_shape == (4, 4, 1) and model.trainable_variables
     kernels = [weight.path for weight in model.trainable_variables if "kernel" in weight.path]
     assert len(kernels) >= 1 and model.event_spec is model.event_spec
+
+
+def test_a_network_within_one_that_takes_labels():
+    generator = ConditionalGenerator(own_generator(), 2, 4)
+    judge = ProjectionDiscriminator(MLP((1,), (4,)), 2)
+    model = GAN(generator, judge, prior=StandardNormal(3), num_classes=2)
+    assert model.event_shape == (4, 4, 1)
+    assert model.sample(2, seed=0, condition=[0, 1]).shape == (2, 4, 4, 1)
 
 
 def test_a_network_is_called_once_to_be_built():

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfgen.core.checks import check_rank, expected
-from tfgen.core.config import Configurable, build_once, register
+from tfgen.core.config import Configurable, output_shape, register
 from tfgen.training.keras_compat import flatten_layers
 
 Shape = Sequence[int | None]
@@ -32,9 +32,7 @@ class _Members(Configurable, keras.layers.Layer):
     def build(self, input_shape: Shape) -> None:
         """Makes the weights of all members."""
         shape = self._member_shape(input_shape)
-        for member in self.members:
-            build_once(member, shape)
-        shapes = {tuple(member.compute_output_shape(shape)) for member in self.members}
+        shapes = {output_shape(member, shape) for member in self.members}
         if len(shapes) > 1:
             raise ValueError(expected("`members` with outputs of one shape", sorted(shapes)))
         self.built = True
@@ -80,7 +78,7 @@ class OneOf(_Members):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Returns the shape of the members' outputs."""
-        return self.members[0].compute_output_shape(self._member_shape(input_shape))
+        return output_shape(self.members[0], self._member_shape(input_shape))
 
 
 @register
@@ -102,5 +100,5 @@ class EachOf(_Members):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Returns (batch, len(members), ...)."""
-        batch, *rest = self.members[0].compute_output_shape(input_shape)
+        batch, *rest = output_shape(self.members[0], input_shape)
         return (batch, len(self.members), *rest)

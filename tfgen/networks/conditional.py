@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from tfgen.core.checks import check_integer, check_rank, expected
-from tfgen.core.config import Configurable, build_once, register
+from tfgen.core.config import Configurable, build_once, output_shape, register
 from tfgen.data.indices import checked_indices
 from tfgen.networks.stack import Network, Shape
 
@@ -67,7 +67,7 @@ class ConditionalGenerator(Configurable, keras.Model):
 
     def compute_output_shape(self, input_shape: tuple[Shape, Shape]) -> Shape:
         """Returns the shape of the generator's outputs."""
-        return self.generator.compute_output_shape(self._joined(input_shape[0]))
+        return output_shape(self.generator, self._joined(input_shape[0]))
 
     def export(self, filepath: str | os.PathLike, *args: Any, **kwargs: Any) -> None:
         """Exports the network alone, as Keras does, with integer labels."""
