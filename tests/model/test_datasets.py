@@ -181,16 +181,17 @@ def test_the_first_batch_is_read_once_before_training():
 
 
 class _Sequence(keras.utils.PyDataset):
-    def __init__(self):
+    def __init__(self, scale=1):
         super().__init__()
         self.passes = 0
+        self.scale = scale
 
     def __len__(self):
         return 2
 
     def __getitem__(self, index):
         rows = slice(4 * index, 4 * index + 4)
-        return IMAGES[rows], LABELS[rows]
+        return self.scale * IMAGES[rows], LABELS[rows]
 
     def on_epoch_end(self):
         self.passes += 1
@@ -200,6 +201,17 @@ def test_a_pydataset_is_a_dataset():
     data, model = _Sequence(), shade(num_classes=3)
     assert losses(data, model) == losses(batches((IMAGES, LABELS)), shade(num_classes=3))
     assert data.passes == 2 and model.training_steps == 4
+
+
+def test_validation_data_are_what_fit_takes():
+    model = shade()
+    history = model.fit(IMAGES, batch_size=4, verbose=0, validation_data=_Sequence()).history
+    assert history["val_loss"] == [model.evaluate(IMAGES, batch_size=4, verbose=0)]
+    with pytest.raises(ValueError, match=r"`images` in \[0, 1\]"):
+        model.fit(IMAGES, batch_size=4, verbose=0, validation_data=_Sequence(scale=255))
+    with pytest.raises(TypeError, match="a tf.data.Dataset .* Received: <class 'generator'>"):
+        model.fit(IMAGES, batch_size=4, verbose=0, validation_data=(x for x in [IMAGES]))
+    assert model.training_steps == 2
 
 
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")  # Keras counts it.

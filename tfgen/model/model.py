@@ -309,14 +309,14 @@ class GenerativeModel(Verbs, Configurable, Steps, BuiltWhenMade):
         elif batch_size is not None:
             what = "`validation_batch_size` only with arrays and `Examples`"
             raise ValueError(checks.expected(what, type(data).__name__))
-        return self._one_pass(data)
+        elif data is not None:
+            data = as_examples(data, None, None, self.seed, self._y_name)
+        return None if data is None else self._one_pass(data)
 
     def _one_pass(self, data: Any) -> Any:
         """Returns data to evaluate: examples as a dataset that ends, datasets when checked."""
-        if not isinstance(data, Examples | tf.data.Dataset):
-            return data
         examples = data if isinstance(data, Examples) else None
-        spec = self._as_batch(data.element_spec)
+        spec = self._spec_of(data)
         check_batches(spec, self.event_spec, self.condition_specs, examples)
         if examples is None:
             self._first_batch(data)
