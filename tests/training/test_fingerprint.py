@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from tests.small_models import COMPLAINT, blocks, small_glo
-from tfgen.adversarial import GAN
+from tfgen.adversarial import BEGAN, GAN
 from tfgen.callbacks import Checkpoint
 from tfgen.data import Examples
 from tfgen.data.identity import identity
@@ -129,6 +129,14 @@ def test_a_network_that_cannot_say_what_it_is_made_with_goes_by_its_class():
     one = own(1)
     assert one["model"]["discriminator"] == {"class_name": "Own"}
     assert not list(differences(one, own(1)))
+
+
+def test_functions_are_told_without_a_warning():
+    networks = [MLP((4, 4, 1), output_activation="sigmoid") for _ in range(2)]
+    loss = lambda x, y: tf.reduce_mean(tf.abs(x - y), axis=[1, 2, 3])  # noqa: E731
+    model = BEGAN(*networks, loss=loss, prior=StandardNormal(3))
+    model.compile("adam")
+    assert fingerprint(model)["model"]["loss"] == "__lambda__"
 
 
 def test_data_are_told_apart_cheaply():

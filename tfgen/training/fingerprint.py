@@ -1,5 +1,6 @@
 """What a run is made with, so that a checkpoint of another run can be told from its own."""
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -72,7 +73,9 @@ def _is_list(value: Any) -> bool:
 def _settings(value: Any) -> Any:
     """Returns what makes a value; of one that cannot say what makes it, the name of its class."""
     try:
-        return _plain(keras.saving.serialize_keras_object(value), {})
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Of lambdas, which are not to be loaded again.
+            return _plain(keras.saving.serialize_keras_object(value), {})
     except (NotImplementedError, TypeError, ValueError):
         return {"class_name": type(value).__name__}
 
