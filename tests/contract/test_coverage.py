@@ -29,7 +29,7 @@ MACHINERY = {
     "tfgen.data.decoding.Header": "a record",
     "tfgen.data.examples.Examples": "training data; tested in tests/data",
     "tfgen.data.image_files.ImageFiles": "files to decode; tested in tests/data",
-    "tfgen.data.image_files.Skipped": "a list of reasons; tested in tests/data",
+    "tfgen.data.folder_files.Skipped": "a list of reasons; tested in tests/data",
     "tfgen.data.records.Records": "of a data set; tested in tests/data",
     "tfgen.data.stores.Decoded": "where examples are; tested in tests/data",
     "tfgen.data.stores.InMemory": "where examples are; tested in tests/data",

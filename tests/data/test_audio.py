@@ -136,7 +136,7 @@ KINDS = "cut, no header, another format, no samples, NaN, loud, rate, channels".
 def test_damage_is_named(folder, kind):
     path = folder / "low" / "b.WAV"
     damaged(kind, path)
-    with pytest.raises(ValueError, match="Expected readable .wav files .*Received") as error:
+    with pytest.raises(ValueError, match="Expected readable recordings .*Received") as error:
         read(folder)
     assert str(path) in str(error.value)
     with pytest.warns(UserWarning, match="Skipped 1 unreadable recordings: .*b.WAV"):
@@ -145,13 +145,33 @@ def test_damage_is_named(folder, kind):
 
 
 def test_nothing_but_regular_files(tmp_path):
-    os.mkfifo(tmp_path / "a.wav")
     with pytest.raises(ValueError, match="Expected a folder of .wav files. Received: none in"):
+        read(tmp_path)
+    os.mkfifo(tmp_path / "a.wav")
+    with pytest.raises(ValueError, match="readable recordings .*a.wav: not a regular file"):
         read(tmp_path)
     with pytest.raises(ValueError, match="Expected folders that can be read.*missing"):
         read(tmp_path / "missing")
     with pytest.raises(ValueError, match="load_audio reads .wav"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("f.wav", "No such file or directory"), ("middle", "a broken link")]
+)
+def test_broken_links_are_named(folder, name, reason):
+    (folder / name).symlink_to(folder / "nowhere")
+    with pytest.raises(ValueError, match=f"readable recordings .*{name}: {reason}"):
+        read(folder)
+    with pytest.warns(UserWarning, match=f"Skipped 1 unreadable recordings: .*{name}: {reason}"):
+        assert len(read(folder, skip_unreadable=True)) == 5
+
+
+def test_recordings_of_other_formats_are_counted(folder):
+    for name in ("low/f.mp3", "low/g.MP3", "high/h.flac"):
+        (folder / name).write_bytes(b"")
+    with pytest.warns(UserWarning, match=r"recordings of formats .*: 1 \.flac, 2 \.mp3$"):
+        assert len(read(folder)) == 5
 
 
 BAD_ARGUMENTS = {

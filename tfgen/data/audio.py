@@ -11,11 +11,13 @@ import numpy as np
 
 from tfgen.core.checks import check_integer, expected
 from tfgen.data.examples import Examples
-from tfgen.data.folder import Name, labels_of, owners_of, rows_of_splits, walk
+from tfgen.data.folder import labels_of, owners_of, rows_of_splits
+from tfgen.data.folder_files import Skipped, names_in
 from tfgen.data.sources import Request
 
 MAX_RATE = 768_000  # Hz; no recorder has a higher one.
-MAX_NAMED = 20
+SUFFIXES = (".wav",)
+OTHER_SUFFIXES = frozenset(".aac .aif .aiff .au .flac .m4a .mp3 .ogg .opus .wma".split())
 FILTER_REACH = 10  # Samples on each side, of the lower of two rates, that a resampled one is of.
 
 
@@ -68,11 +70,13 @@ def load_audio(
     if sample_rate > MAX_RATE:
         raise ValueError(expected(f"`sample_rate` <= {MAX_RATE}", sample_rate))
     folder = pathlib.Path(folder).expanduser()
-    names = _names(folder)
+    skipped = Skipped(skip_unreadable, "recordings")
+    names = names_in(folder, SUFFIXES, OTHER_SUFFIXES, "a folder of .wav files", skipped)
     owners = owners_of(folder, names)
     split, rows = rows_of_splits(owners, request)
     paths = [folder.joinpath(*names[row]) for row in rows]
-    audio, kept = _read_files(paths, sample_rate, length, skip_unreadable)
+    audio, kept = _read_files(paths, sample_rate, length, skipped)
+    skipped.warn()
     if not kept:
         what = f"a readable recording in {folder}"
         raise ValueError(expected(what, f"{len(rows)} unreadable files"))
@@ -86,36 +90,21 @@ def load_audio(
     return Examples(audio, labels, batch_size, seed, name=str(folder), split=split, **named)
 
 
-def _names(folder: pathlib.Path) -> list[Name]:
-    """Returns the .wav files below a folder that are not hidden; raises ValueError if none are."""
-    found = (name for name in walk(folder, (), frozenset()) if name[-1].lower().endswith(".wav"))
-    names = [name for name in found if folder.joinpath(*name).is_file()]
-    if not names:
-        raise ValueError(expected("a folder of .wav files", f"none in {folder}"))
-    return sorted(names, key="/".join)
-
-
 def _read_files(
-    paths: Sequence[pathlib.Path], sample_rate: int, length: int, skip_unreadable: bool
+    paths: Sequence[pathlib.Path], sample_rate: int, length: int, skipped: Skipped
 ) -> tuple[np.ndarray, list[int]]:
     """Returns the recordings [n, length, 1], and the positions in `paths` of what could be read."""
     audio = np.zeros((len(paths), length, 1), np.float32)
-    kept, skipped = [], []
+    kept = []
     for position, path in enumerate(paths):
         try:
             samples = _resampled(*_read(path), sample_rate, length)
         except Exception as error:  # SciPy fails at damaged files in many ways.
-            if not skip_unreadable:
-                what = "readable .wav files (skip_unreadable=True leaves others out)"
-                raise ValueError(expected(what, f"{path}: {error}")) from error
-            skipped.append(f"{path}: {error}")
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+            skipped.add(f"{path}: {reason}", error)
             continue
         audio[len(kept), : len(samples), 0] = samples
         kept.append(position)
-    if skipped:
-        named = skipped[:MAX_NAMED] + ["..."] * (len(skipped) > MAX_NAMED)
-        message = f"Skipped {len(skipped)} unreadable recordings: {'; '.join(named)}"
-        warnings.warn(message, UserWarning, stacklevel=3)
     return audio[: len(kept)], kept
 
 
@@ -123,6 +112,8 @@ def _read(path: pathlib.Path) -> tuple[np.ndarray, int]:
     """Returns the samples of a recording, float32 [time] in [-1, 1], and its rate."""
     from scipy.io import wavfile
 
+    if path.exists() and not path.is_file():  # Reading a pipe or a device might never end.
+        raise ValueError("not a regular file")
     content = io.BytesIO(path.read_bytes())  # Of a file, NumPy would make room as it declares.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", wavfile.WavFileWarning)  # About tags and the like.

@@ -1,17 +1,14 @@
 """Images of a folder, with the names of its sub-folders as splits and as labels."""
 
-import os
 import pathlib
 import re
-import warnings
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from tfgen.core.checks import expected
-from tfgen.data.decoding import UnreadableImage
-from tfgen.data.image_files import Skipped, look_at, read_files
+from tfgen.data.folder_files import Name, Skipped, names_in
+from tfgen.data.image_files import look_at, read_files
 from tfgen.data.sources import Request, Source, UnknownSplit, permuted
 
 SUFFIXES = (".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -24,8 +21,6 @@ SPLIT_NAMES |= {name: name for name in ("train", "test", "validation")}
 
 SLICE = re.compile(r"(\w+)(?:\[(\d+%?)?:(\d+%?)?\])?")
 
-Name = tuple[str, ...]  # The parts of a path below the folder.
-
 
 def read_folder(folder: pathlib.Path, request: Request) -> Source:
     """Reads the images in a folder and below it, in the order of their relative paths.
@@ -34,8 +29,9 @@ def read_folder(folder: pathlib.Path, request: Request) -> Source:
     `request.split_folders`. The sub-folders of `folder`, or those of its splits, are classes, in
     sorted order, if every image is inside one.
     """
-    skipped = Skipped(request.skip_unreadable)
-    names = _image_names(folder, skipped)
+    skipped = Skipped(request.skip_unreadable, "images")
+    what = f"a folder with images ({', '.join(SUFFIXES)}; tfgen.data.load_audio reads .wav)"
+    names = names_in(folder, SUFFIXES, OTHER_SUFFIXES, what, skipped)
     owners = owners_of(folder, names) if request.split_folders else [None] * len(names)
     split, rows = rows_of_splits(owners, request)
     total = len(rows)
@@ -51,60 +47,6 @@ def read_folder(folder: pathlib.Path, request: Request) -> Source:
     if labels is None:
         return Source(images, split=split)
     return Source(images, labels, len(class_names), class_names, split)
-
-
-def _image_names(folder: pathlib.Path, skipped: Skipped) -> list[Name]:
-    """Returns the image files below a folder, without hidden ones.
-
-    Images of formats that are not read are counted in a warning.
-
-    Raises:
-        ValueError: if there are none, or a folder cannot be read.
-    """
-    names, passed_over = [], Counter()
-    for name in walk(folder, (), frozenset()):
-        suffix = pathlib.PurePath(name[-1]).suffix.lower()
-        if suffix in SUFFIXES:
-            names.append(name)
-        elif suffix in OTHER_SUFFIXES:
-            passed_over[suffix] += 1
-        elif not suffix and not folder.joinpath(*name).exists():  # It may have been a class.
-            skipped.add(UnreadableImage(folder.joinpath(*name), "a broken link"))
-    others = ", ".join(f"{count} {suffix}" for suffix, count in sorted(passed_over.items()))
-    if not names:
-        what = f"a folder with images ({', '.join(SUFFIXES)}; tfgen.data.load_audio reads .wav)"
-        received = f"none in {folder}" + (
-            f", but images of other formats: {others}" if others else ""
-        )
-        raise ValueError(expected(what, received))
-    if others:
-        message = f"Passed over images of formats that are not read in {folder}: {others}"
-        warnings.warn(message, UserWarning, stacklevel=2)
-    return sorted(names, key="/".join)
-
-
-def walk(folder: pathlib.Path, name: Name, above: frozenset[tuple[int, int]]) -> Iterator[Name]:
-    """Yields the files in a folder and below it that are not hidden.
-
-    Links to folders are followed, but for those to a folder that they are in.
-    """
-    try:
-        status = folder.stat()
-        entries = list(os.scandir(folder))
-    except OSError as error:
-        raise ValueError(
-            expected("folders that can be read", f"{folder}: {error.strerror}")
-        ) from error
-    identity = (status.st_dev, status.st_ino)
-    if identity in above:
-        return
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        if os.path.isdir(entry) if entry.is_symlink() else entry.is_dir():
-            yield from walk(folder / entry.name, (*name, entry.name), above | {identity})
-        else:
-            yield (*name, entry.name)
 
 
 def owners_of(folder: pathlib.Path, names: Sequence[Name]) -> list[str | None]:

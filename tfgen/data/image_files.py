@@ -2,7 +2,6 @@
 
 import os
 import pathlib
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ import tensorflow as tf
 
 from tfgen.core.checks import expected
 from tfgen.data.decoding import Header, UnreadableImage, decode, decode_in_graph, inspect
+from tfgen.data.folder_files import Skipped
 from tfgen.data.image_checks import check_channels
 from tfgen.data.sources import Request
 from tfgen.data.stores import PARALLEL, Decoded, Store, options
@@ -21,34 +21,6 @@ from tfgen.data.transforms import fit_images, fitted_shape
 CHUNK = 64  # Files whose headers a thread reads at a time.
 BATCH_PIXELS = 2**20  # Of files that are decoded together; an interrupt waits for them.
 PROGRESS_FROM = 10_000
-MAX_NAMED = 20
-
-
-class Skipped:
-    """The files that are left out, with a warning at the end, if any may be.
-
-    Args:
-        is_allowed: whether unreadable files are left out; else the first one raises.
-    """
-
-    def __init__(self, is_allowed: bool) -> None:
-        self._is_allowed = is_allowed
-        self._reasons: list[str] = []
-
-    def add(self, error: UnreadableImage) -> None:
-        """Leaves a file out; raises ValueError if none may be."""
-        if not self._is_allowed:
-            what = "readable images (skip_unreadable=True leaves others out)"
-            raise ValueError(expected(what, error.reason)) from error
-        self._reasons.append(error.reason)
-
-    def warn(self) -> None:
-        """Warns of the files that were left out, if there are any, and names the first ones."""
-        if not self._reasons:
-            return
-        named = self._reasons[:MAX_NAMED] + ["..."] * (len(self._reasons) > MAX_NAMED)
-        message = f"Skipped {len(self._reasons)} unreadable images: {'; '.join(named)}"
-        warnings.warn(message, UserWarning, stacklevel=2)
 
 
 class ImageFiles:
@@ -119,7 +91,7 @@ def look_at(
     for position, header in enumerate(_headers(paths, request.max_pixels)):
         report(position + 1)
         if isinstance(header, UnreadableImage):
-            skipped.add(header)
+            skipped.add(header.reason, header)
             continue
         headers.append(header)
         kept.append(position)
@@ -155,11 +127,11 @@ def read_into_memory(files: ImageFiles, skipped: Skipped) -> tuple[np.ndarray, n
         images[len(kept) : len(kept) + len(rows)] = batch
         kept.extend(rows)
         for row in np.setdiff1d(np.arange(seen, rows[-1]), rows):
-            skipped.add(_what_is_wrong(files.paths[row]))
+            _skip(files.paths[row], skipped)
         seen = rows[-1] + 1
         report(seen)
     for path in files.paths[seen:]:
-        skipped.add(_what_is_wrong(path))
+        _skip(path, skipped)
     return images[: len(kept)], np.array(kept, np.int64)
 
 
@@ -172,13 +144,14 @@ def _decoded(files: ImageFiles) -> tf.data.Dataset:
     return images.ignore_errors().batch(size).prefetch(1).with_options(options())
 
 
-def _what_is_wrong(path: pathlib.Path) -> UnreadableImage:
-    """Returns why a file could not be decoded; TensorFlow names its own operations instead."""
+def _skip(path: pathlib.Path, skipped: Skipped) -> None:
+    """Leaves out a file that could not be decoded, for TensorFlow names its own operations."""
     try:
         decode(path)
     except UnreadableImage as error:
-        return error
-    return UnreadableImage(path, "damaged")
+        skipped.add(error.reason, error)
+    else:
+        skipped.add(f"{path}: damaged")
 
 
 def _headers(paths: Sequence[pathlib.Path], max_pixels: int) -> Iterator[Header | UnreadableImage]:
