@@ -1,6 +1,7 @@
 """`load`: the digits, arrays, and names that stand for nothing."""
 
 import hashlib
+import os
 import pathlib
 import sys
 
@@ -133,6 +134,14 @@ def test_missing_path(name):
     ) as e:
         load(name)
     assert str(e.value).endswith(str(pathlib.Path(name))) and "\n" not in str(e.value)
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.npy")
+    (tmp_path / "zero.npz").symlink_to("/dev/zero")
+    for name in ("pipe.npy", "zero.npz"):
+        with pytest.raises(ValueError, match=f"Received: .*{name}, which is not a regular file$"):
+            load(tmp_path / name)
 
 
 def test_a_path_close_to_an_existing_one_is_named(tmp_path, monkeypatch):

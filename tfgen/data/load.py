@@ -187,6 +187,8 @@ def _read(name: str | os.PathLike, request: Request) -> Source:
         if path.suffix.lower() not in ARRAY_SUFFIXES:
             raise ValueError(expected(READABLE, f"the file {path}"))
         return read_array_file(path, request)
+    if path.exists() and not path.is_dir():  # Reading a pipe or a device might never end.
+        raise ValueError(expected(READABLE, f"{path}, which is not a regular file"))
     is_word = isinstance(name, str) and path.name == name
     if path.is_dir() and not (is_word and is_tfds_name(name)):
         return read_folder(path, request)
