@@ -2,6 +2,7 @@
 
 import math
 import re
+import warnings
 from pathlib import Path
 
 from absl import flags
@@ -37,6 +38,15 @@ def define_image_flags() -> None:
     flags.DEFINE_enum("channels", None, ["1", "3", "4"], "Convert to grey, RGB or RGBA.")
     flags.DEFINE_integer("max_pixels", MAX_PIXELS, "Height x width of the largest image file.", 1)
     flags.DEFINE_bool("skip_unreadable", False, "Skip images of a folder that cannot be read.")
+    flags.DEFINE_bool(
+        "split_folders", True, "Take sub-folders called train, test and validation for splits."
+    )
+    flags.DEFINE_bool(
+        "in_memory",
+        None,
+        "Read images into memory, or with --noin_memory stream them; what suits the memory that is "
+        "free unless given.",
+    )
 
 
 def load_both() -> tuple[tfgen.data.Examples, tfgen.data.Examples]:
@@ -53,19 +63,27 @@ def load_both() -> tuple[tfgen.data.Examples, tfgen.data.Examples]:
 
 
 def load(name: str, split: str, num_examples: int | None = None) -> tfgen.data.Examples:
-    """Loads a split of any data, in batches of one, as the flags say."""
-    return tfgen.data.load(
-        name,
-        split=split,
-        batch_size=1,
-        image_size=FLAGS.image_size,
-        num_examples=num_examples,
-        data_dir=FLAGS.data_dir,
-        seed=FLAGS.seed,
-        skip_unreadable=FLAGS.skip_unreadable,
-        channels=FLAGS.channels and int(FLAGS.channels),
-        max_pixels=FLAGS.max_pixels,
-    )
+    """Loads a split of any data, in batches of one, as the flags say; warnings are printed."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        examples = tfgen.data.load(
+            name,
+            split=split,
+            batch_size=1,
+            image_size=FLAGS.image_size,
+            num_examples=num_examples,
+            data_dir=FLAGS.data_dir,
+            seed=FLAGS.seed,
+            skip_unreadable=FLAGS.skip_unreadable,
+            channels=FLAGS.channels and int(FLAGS.channels),
+            max_pixels=FLAGS.max_pixels,
+            split_folders=FLAGS.split_folders,
+            in_memory=FLAGS.in_memory,
+        )
+    for warning in caught:
+        if issubclass(warning.category, UserWarning):
+            print(f"Note: {with_flags(str(warning.message))}")
+    return examples
 
 
 def with_flags(message: str) -> str:
@@ -74,8 +92,9 @@ def with_flags(message: str) -> str:
     >>> with_flags("Expected images of one shape (`image_size` resizes them).")
     'Expected images of one shape (--image_size resizes them).'
     """
-    names = "image_size|channels|num_examples|data_dir|max_pixels"
-    message = re.sub(r"\b(max_pixels|skip_unreadable)=", r"--\1=", message)
+    names = "image_size|channels|num_examples|data_dir|max_pixels|split_folders|in_memory"
+    given = "max_pixels|skip_unreadable|split_folders|in_memory"
+    message = re.sub(rf"\b({given})=", r"--\1=", message)
     return re.sub(f"`({names})`", r"--\1", message)
 
 

@@ -27,7 +27,7 @@ STRATEGIES = ("none", "mirrored", "multiworker")
 PRECISIONS = ("none", "bfloat16", "float16")
 
 # Flags that may differ between a run and the run that resumes it.
-_FREE_FLAGS = frozenset({"workdir", "overwrite", "data_dir", "export", "verbose"})
+_FREE_FLAGS = frozenset({"workdir", "overwrite", "data_dir", "export", "verbose", "in_memory"})
 
 
 def define_flags(

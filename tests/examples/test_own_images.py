@@ -135,3 +135,15 @@ def test_an_interrupted_run_says_where_it_goes_on_and_does(tmp_path):
     done = run(tmp_path, "train_gan.py", *command[2:], *flags)
     assert done.returncode == 0, done.stderr
     assert "of 4 epochs are done already" in done.stdout
+
+
+@pytest.mark.ci
+def test_streamed_images_train_alike(place):
+    flags = ("--dataset=pets", "--classifier_epochs=1", *GAN)
+    reports = []
+    for flag in ("--in_memory", "--noin_memory"):
+        done = run(place, "train_gan.py", f"--workdir=runs/{flag}", flag, *flags)
+        assert done.returncode == 0, done.stderr
+        assert (" streamed," in done.stdout) == (flag == "--noin_memory")
+        reports.append(json.loads((place / "runs" / flag / "metrics.json").read_text()))
+    assert reports[0]["fid"] == reports[1]["fid"]

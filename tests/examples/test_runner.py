@@ -26,7 +26,7 @@ def data_flags(monkeypatch):
     import data_flags
 
     flags = dict(image_size=None, num_examples=None, seed=0, skip_unreadable=False, channels=None)
-    flags |= dict(data_dir=None, max_pixels=1000)
+    flags |= dict(data_dir=None, max_pixels=1000, split_folders=True, in_memory=None)
     monkeypatch.setattr(data_flags, "FLAGS", SimpleNamespace(**flags))
     yield data_flags
     del sys.modules["data_flags"]
@@ -151,6 +151,20 @@ def test_a_run_is_called_by_its_data(data_flags, tmp_path):
 def test_errors_name_the_flags_of_arguments(data_flags):
     said = data_flags.with_flags("Expected (`image_size` resizes, `filters`, skip_unreadable=True)")
     assert said == "Expected (--image_size resizes, `filters`, --skip_unreadable=True)"
+
+
+def test_warnings_name_the_flags_of_arguments(data_flags, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("tfgen.data.sources.available_memory", lambda: 100)
+    for name in ("train", "test"):
+        (tmp_path / name).mkdir()
+        write_folder(tmp_path / name)
+    assert not data_flags.load(str(tmp_path), "train").in_memory
+    said = capsys.readouterr().out
+    assert said.startswith("Note: Streaming 20 images") and "(--in_memory=True reads them" in said
+    data_flags.FLAGS.split_folders, data_flags.FLAGS.in_memory = False, True
+    examples = data_flags.load(str(tmp_path), "all")
+    assert examples.class_names == ("test", "train") and examples.in_memory
+    assert capsys.readouterr().out == ""
 
 
 def test_the_history_of_a_run_that_was_killed_goes_on(monkeypatch, tmp_path):
