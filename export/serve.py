@@ -3,18 +3,25 @@
 python export/serve.py --path=runs/glann_digits/serving
 """
 
-import os
 import sys
+from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.append(str(Path(__file__).resolve().parents[1] / "examples"))  # In a checkout.
+
+import console
+
+console.prepare()  # Before TensorFlow is imported.
 
 from absl import app, flags, logging
 
 import tfgen
+from tfgen.serving.served_model import usual_name
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("path", None, "The base path: the parent of the versions.", required=True)
-flags.DEFINE_string("model_name", "glann", "As requests name it.")
+flags.DEFINE_string(
+    "model_name", None, "As requests name it; by its class, such as gan, unless given."
+)
 flags.DEFINE_string("host", "localhost", "Where to listen; 0.0.0.0 for callers elsewhere.")
 flags.DEFINE_integer("rest_port", 8501, "For REST.", 0, 65535)
 flags.DEFINE_integer("grpc_port", 8500, "For gRPC.", 0, 65535)
@@ -32,7 +39,7 @@ def main(argv: list[str]) -> None:
     try:
         batching = tfgen.serving.Batching(FLAGS.max_batch_size, FLAGS.batch_timeout, FLAGS.threads)
         tfgen.serving.serve(
-            FLAGS.model_name,
+            FLAGS.model_name or usual_name(Path(FLAGS.path)),
             FLAGS.path,
             host=FLAGS.host,
             rest_port=FLAGS.rest_port,

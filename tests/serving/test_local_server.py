@@ -20,6 +20,7 @@ from tests.small_models import COMPLAINT, small_glo
 from tfgen.model.inversion import Inversion
 from tfgen.serving import Batching, LocalServer, SessionLoader, export, serve
 from tfgen.serving.messages import SERVICE, message_class, predict_request
+from tfgen.serving.served_model import usual_name
 
 GLO = "/v1/models/glo"
 IMAGE = np.full([4, 4, 1], 0.25).tolist()
@@ -354,6 +355,12 @@ def test_what_cannot_be_served(base, server, tmp_path):
 
 
 # Programs.
+
+
+def test_a_model_is_called_by_its_class(base, tmp_path):
+    assert usual_name(base) == "glo"
+    for name in (tmp_path, tmp_path / "missing"):
+        assert usual_name(name) == "model"
 
 
 def test_it_says_what_it_is_for(base, capsys, monkeypatch):

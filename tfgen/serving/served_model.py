@@ -1,5 +1,6 @@
 """A model directory as a server sees it: versions, of which the largest answers."""
 
+import json
 import sys
 import threading
 from pathlib import Path
@@ -132,6 +133,20 @@ def _first_line(error: tf.errors.OpError) -> str:
     lines = [line.strip() for line in str(error.message).splitlines()]
     said = [line for line in lines if line and line != "Graph execution error:"]
     return said[0] if said else type(error).__name__
+
+
+def usual_name(base: Path) -> str:
+    """Returns what requests call a model unless told otherwise: its class, in small letters.
+
+    Args:
+        base: the directory of its version directories. It is "model" where no card tells.
+    """
+    *_, latest = [base, *versions(base).values()]
+    try:
+        card = json.loads((latest / "assets.extra" / "model_card.json").read_text())
+        return str(card["model"]).lower()
+    except (KeyError, OSError, TypeError, ValueError):
+        return "model"
 
 
 class Poller:
