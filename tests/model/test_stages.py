@@ -314,6 +314,13 @@ def test_stages_that_cannot_be_validated_say_so():
     fitted(model, validation_data=None)
 
 
+def test_weights_are_refused_with_the_reason():
+    for given in ({"class_weight": {0: 1.0}}, {"validation_data": (X, None, np.ones(len(X)))}):
+        with pytest.raises(ValueError, match="weight`: what is to count more has to occur more"):
+            fitted(**given)
+    fitted(class_weight=None, validation_split=None)
+
+
 class Killed(Exception):
     pass
 

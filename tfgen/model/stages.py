@@ -10,7 +10,7 @@ import numpy as np
 from tfgen.core.checks import Shaped, check_integer, expected
 from tfgen.data.batches import as_examples
 from tfgen.data.examples import Examples
-from tfgen.model.arguments import check_executions
+from tfgen.model.arguments import check_executions, check_weights
 from tfgen.model.groups import Optimizer, copied
 from tfgen.model.model import GenerativeModel
 from tfgen.training.callback import Callback
@@ -159,7 +159,8 @@ class StagedModel(GenerativeModel):
 
     def _one_form(self, validation: Any) -> Any:
         """Returns arrays, alone or with conditions, as Examples, and other data as they are."""
-        x, y, _ = keras.utils.unpack_x_y_sample_weight(validation)
+        x, y, weight = keras.utils.unpack_x_y_sample_weight(validation)
+        check_weights({"sample_weight": weight})
         if not isinstance(x, Shaped):
             return validation
         size = min(DEFAULT_BATCH_SIZE, len(x))
@@ -282,11 +283,12 @@ def _by_stage(name: str, given: Any, stages: Sequence[Stage]) -> dict[str, Any]:
 
 
 def _validation_data(stages: Sequence[Stage], arguments: dict[str, Any]) -> Any:
-    """Returns the validation data, or raises TypeError when stages cannot use an argument."""
-    validation = arguments.get("validation_data")
-    given = sorted(set(arguments) - {"validation_data"})
+    """Returns the validation data; raises TypeError or ValueError when stages cannot use them."""
+    check_weights(arguments)
+    given = {name: value for name, value in arguments.items() if value is not None}
+    validation = given.pop("validation_data", None)
     if given:
-        raise TypeError(expected("no other arguments of Keras' `fit` in stages", given))
+        raise TypeError(expected("no other arguments of Keras' `fit` in stages", sorted(given)))
     closed = [stage.name for stage in stages if not stage.validated]
     if validation is not None and closed:
         what = f"no `validation_data`: {' and '.join(closed)} learn about their own examples only"
