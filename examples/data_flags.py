@@ -52,7 +52,7 @@ def define_image_flags() -> None:
 def load_both() -> tuple[tfgen.data.Examples, tfgen.data.Examples]:
     """Loads the examples of --dataset to train on, --num_examples of them, and those held out.
 
-    Held out is the split "test", or the last tenth of "train" where there is none.
+    The split "test" is held out, or the last tenth of "train" where there is no such split.
     """
     try:
         heldout = load(FLAGS.dataset, "test")

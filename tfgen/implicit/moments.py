@@ -107,7 +107,7 @@ class SquaredMMD(Discrepancy):
         unbiased: as in `tfgen.losses.squared_mmd`.
 
     Raises:
-        TypeError: when the kernel is none.
+        TypeError: when the kernel is not a `Kernel`.
     """
 
     kernel: Kernel = RBF()
@@ -140,7 +140,7 @@ class MomentMatching(GenerativeModel):
         seed, name: as for every model.
 
     Raises:
-        TypeError: when `discrepancy` is none.
+        TypeError: when `discrepancy` is not a `Discrepancy`.
         ValueError: when a statistic does not have a row for each example.
 
     Example:

@@ -194,7 +194,7 @@ class FGAN(AdversarialLoss):
             paper's practical choice, section 3.2.
 
     Raises:
-        TypeError: when `divergence` is none.
+        TypeError: when `divergence` is not a divergence.
 
     Reference: Nowozin, Cseke and Tomioka, "f-GAN", 2016, https://arxiv.org/abs/1606.00709.
     """

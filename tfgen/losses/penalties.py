@@ -284,7 +284,7 @@ class Lazy(Penalty):
         every: k, >= 1. It is due when `step` is divisible by k.
 
     Raises:
-        TypeError: when `penalty` is none, or `every` not an integer.
+        TypeError: when `penalty` is not a penalty, or `every` is not an integer.
         ValueError: when `every` is not >= 1.
 
     Reference: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020,

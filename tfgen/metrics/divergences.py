@@ -74,7 +74,7 @@ def total_variation(
         The distance, in [0, 1].
 
     Raises:
-        TypeError: when a side is none of what the module lists.
+        TypeError: when a side is not of a kind that the module lists.
         ValueError: when dimensions differ, a value is not finite, a grid does not rise, is too
             coarse for a density or holds less than 1 % of both sides, there is no grid for samples,
             a density does not sum to one, or the result is NaN.
@@ -179,7 +179,8 @@ def maximum_mean_discrepancy(
         MMD^2; below zero now and then where it is estimated.
 
     Raises:
-        TypeError: when a side is none of what the module lists, or `kernel` no function.
+        TypeError: when a side is not of a kind that the module lists, or `kernel` is not a
+            function.
         ValueError: when dimensions differ, a value is not finite, there is but one sample or there
             are too many points, or the result is NaN.
 

@@ -42,7 +42,7 @@ def wasserstein(p: Any, q: Any, num_samples: int | None = None, seed: int = 0) -
         The distance, >= 0, in the units of the points.
 
     Raises:
-        TypeError: when a side is none of what that module lists.
+        TypeError: when a side is not of a kind that the module lists.
         ValueError: when dimensions differ, a value is not finite, or there are too many vectors:
             more than 2000 a side in an assignment, 100 000 pairs in a linear programme; or when
             the result is NaN.
@@ -71,7 +71,8 @@ def sliced_wasserstein(
         The distance, >= 0 and at most `wasserstein`, in the units of the points.
 
     Raises:
-        TypeError: when a side is none of what that module lists, or a number not an integer.
+        TypeError: when a side is not of a kind that the module lists, or a number is not an
+            integer.
         ValueError: when dimensions differ, a value is not finite, or the result is NaN.
 
     Reference: Bonneel, Rabin, Peyré and Pfister, "Sliced and Radon Wasserstein Barycenters of

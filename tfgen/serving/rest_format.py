@@ -22,7 +22,7 @@ def parse(body: bytes) -> dict[str, Any]:
     """Returns the object that the body of a request is.
 
     Raises:
-        ValueError: when it is none.
+        ValueError: when it is not an object in JSON.
     """
     try:
         request = json.loads(body)

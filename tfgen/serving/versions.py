@@ -15,7 +15,7 @@ def versions(base: Path) -> dict[int, Path]:
     """Returns what a server takes for versions, by number, the smallest first.
 
     A server goes by the names alone: "7" and "007" are version 7, a file may be one, and "1.bak",
-    "-1" or a number that does not fit into 64 bits is none.
+    "-1" or a number that does not fit into 64 bits is not one.
 
     Args:
         base: the directory that a server is given; there may be none.

@@ -38,7 +38,7 @@ def drop_latest(directory: str | os.PathLike) -> None:
 class Checkpoint(Callback):
     """Saves all the state of training at the ends of epochs, and restores it when `fit` begins.
 
-    Saved are the weights, the optimizers, the step that seeds the training noise, and whatever else
+    It saves the weights, the optimizers, the step that seeds the training noise, and whatever else
     a model keeps in variables (latent tables, assignments, moving averages). A checkpoint is
     written under a temporary name and becomes the latest by a rename, so that a run killed at any
     moment finds a whole one. A run that goes on from a checkpoint sees the batches that an
