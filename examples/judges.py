@@ -134,12 +134,13 @@ class Classifiers:
         path = self.workdir / f"{name}.keras"
         if path.exists():
             return metrics.ClassifierFeatures.load(path)
-        epochs = FLAGS.classifier_epochs or _epochs(len(self.train))
-        print(f"training the {name} classifier for {epochs} epochs", flush=True)
         rows = self.train.sketch_rows()
+        labels = self.train.labels[rows]
+        epochs = FLAGS.classifier_epochs or _epochs(len(labels))
+        print(f"training the {name} classifier for {epochs} epochs", flush=True)
         trained = metrics.train_classifier(
             self.train.as_float(rows),
-            self.train.labels[rows],
+            labels,
             self.train.num_classes,
             width=width,
             feature_dim=feature_dim,

@@ -15,12 +15,13 @@ def identity(data: Any, content: bool = True) -> dict[str, Any]:
     """Returns what data are, as plain values by name.
 
     Args:
-        data: `Examples`, or a dataset of batches, of which only shapes and types are known.
+        data: `Examples`, or a dataset of batches, of which only shapes and types are
+            known, the number of rows among them where it is the same in all batches.
         content: whether to look into examples; 64 of them, spread over all, and their columns.
     """
     if not isinstance(data, Examples):
         parts = keras.tree.flatten(data.element_spec)
-        return {"batches": [f"{part.dtype.name} {list(part.shape[1:])}" for part in parts]}
+        return {"batches": [f"{part.dtype.name} {part.shape.as_list()}" for part in parts]}
     found = {
         "event_shape": list(data.event_shape),
         "num_examples": data.num_examples,

@@ -228,19 +228,23 @@ class Verbs(Rows):
         decoded = self._answer("decode", batch_size, points, given)
         return tf.reshape(decoded, [-1, num_points, *decoded.shape[1:]])
 
-    def latent_arithmetic(self, a: Any, b: Any, c: Any, condition: Any = None) -> tf.Tensor:
+    def latent_arithmetic(
+        self, a: Any, b: Any, c: Any, condition: Any = None, *, batch_size: int = BATCH_SIZE
+    ) -> tf.Tensor:
         """Decodes a - b + c, the analogy "a is to b as the result is to c".
 
         Args:
             a, b, c: latents, nests like `latent_spec` of floats [batch, ...].
             condition: of the results, as for `decode`.
+            batch_size: as for `sample`.
 
         Returns:
             [batch, *event].
         """
         self.require("decode")
         parts = (self._float_latents(z) for z in (a, b, c))
-        return self.decode(keras.tree.map_structure(lambda a, b, c: a - b + c, *parts), condition)
+        z = keras.tree.map_structure(lambda a, b, c: a - b + c, *parts)
+        return self.decode(z, condition, batch_size=batch_size)
 
     @property
     def mask_spec(self) -> tf.TensorSpec:

@@ -5,8 +5,6 @@ from typing import Any
 
 import keras
 
-from tfgen.core.checks import expected
-
 
 class Optimizers:
     """What `model.optimizer` is where each group has an optimizer of its own.
@@ -26,22 +24,14 @@ class Optimizers:
 
     @property
     def learning_rate(self) -> Any:
-        """That of the first group; setting it sets that of all groups, if it was the same.
-
-        Raises:
-            ValueError: when it is set and the groups have different ones.
-        """
+        """That of the first group; setting it changes those of all groups in proportion."""
         return self.optimizers[0].learning_rate
 
     @learning_rate.setter
     def learning_rate(self, rate: Any) -> None:
-        rates = {each.name: float(each.learning_rate) for each in self.optimizers}
-        if len(set(rates.values())) > 1:
-            first = self.optimizers[0].name
-            what = f"one rate of all groups, or `model.{first}_optimizer.learning_rate`, and so on"
-            raise ValueError(expected(what, rates))
-        for each in self.optimizers:
-            each.learning_rate = rate
+        before = [float(each.learning_rate) for each in self.optimizers]
+        for each, own in zip(self.optimizers, before, strict=True):
+            each.learning_rate = rate * (own / before[0]) if before[0] else rate
 
     @property
     def iterations(self) -> keras.Variable:
