@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -283,12 +284,14 @@ def export_and_check(model: tfgen.GenerativeModel, path: Path, numbers: dict[str
         seeds = [FLAGS.seed + (row << 32) for row in range(4)]
         images = served("sample", seed=seeds, **given)["images"]
     difference = float(np.abs(images - model.sample(4, FLAGS.seed, given or None)).max())
+    served_as = type(model).__name__.lower()
     instance = {"seed": 0} | {name: rows[0].tolist() for name, rows in given.items()}
     request = json.dumps({"signature_name": "sample_png", "instances": [instance]})
     if difference > (1e-4 if FLAGS.mixed_precision == "none" else 2e-2):  # Of values in [0, 1].
         raise RuntimeError(f"{version} differs from the model by {difference}")
     print(
         f"{version} through the C++ loader: 4 samples, largest difference from the model "
-        f"{difference:.1e}. With a server on its parent directory:\n"
-        f"curl -s localhost:8501/v1/models/{type(model).__name__.lower()}:predict -d '{request}'"
+        f"{difference:.1e}. With a server, such as\n"
+        f"tfgen serve --path={shlex.quote(str(path))} --model_name={served_as}\n"
+        f"curl -s localhost:8501/v1/models/{served_as}:predict -d '{request}'"
     )

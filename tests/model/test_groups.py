@@ -79,6 +79,13 @@ def test_the_optimizer_of_two_layers_has_the_moments_of_both(kind):
     assert all(id(v) in ids for v in (*model.weights, *model.optimizer.variables[2:]))
 
 
+@pytest.mark.parametrize("kind", [_Sum, _Each], ids=["one", "each"])
+def test_a_compiled_model_prints_its_summary(kind):
+    model, lines = compiled(kind), []
+    model.summary(print_fn=lines.append)
+    assert "Total params" in "".join(lines)
+
+
 def test_a_layer_that_two_attributes_name_is_trained_once():
     model = _Both()
     keras_compat.untrack(model, model.b)

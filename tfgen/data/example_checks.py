@@ -12,9 +12,8 @@ def check_batch_size(batch_size: int, num_examples: int) -> None:
     """Raises TypeError or ValueError unless there are enough examples for a batch."""
     check_integer("batch_size", batch_size)
     if num_examples < batch_size:
-        raise ValueError(
-            expected(f"at least {batch_size} examples, one batch", f"{num_examples} examples")
-        )
+        received = f"{num_examples} examples, and batch_size={batch_size}"
+        raise ValueError(expected(f"at least {batch_size} examples, one batch", received))
 
 
 def checked_examples(x: np.ndarray) -> np.ndarray:

@@ -39,6 +39,11 @@ class Optimizers:
         return self.optimizers[0].iterations
 
     @property
+    def built(self) -> bool:
+        """Whether all have their variables, which `model.summary` asks."""
+        return all(each.built for each in self.optimizers)
+
+    @property
     def variables(self) -> list[keras.Variable]:
         """The variables of all."""
         return [variable for each in self.optimizers for variable in each.variables]
