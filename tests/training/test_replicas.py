@@ -1,9 +1,11 @@
 """What replicas compute together, of one and outside of any; tests/contract has two."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfgen.training.optimize import apply_gradients
 from tfgen.training.replicas import gathered, global_mean, summed
 
 
@@ -54,3 +56,17 @@ def test_sums_of_one_replica_are_its_own():
         assert found.keys() == nest.keys()
         assert found["count"].numpy().tolist() == [2, 3] and found["sum"].numpy() == 0.5
     assert summed({}) == {}
+
+
+def test_one_mirrored_replica_applies_large_gradients(monkeypatch):
+    monkeypatch.setattr("tfgen.training.optimize.FUSED_FROM", 1)
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    with strategy.scope():
+        weight, optimizer = keras.Variable([3.0]), keras.optimizers.SGD(1.0)
+        optimizer.build([weight])
+
+    def step():
+        apply_gradients(optimizer, [tf.constant([1.0])], [weight], fuse=True)
+
+    tf.function(lambda: strategy.run(step))()
+    assert weight.numpy() == 2

@@ -43,7 +43,7 @@ def apply_gradients(
 
     possible = (
         not tf.executing_eagerly()
-        and tf.distribute.get_strategy().num_replicas_in_sync == 1
+        and not tf.distribute.has_strategy()  # Keras merges replicas there, even one.
         and not scales(optimizer)
         and optimizer.loss_scale_factor is None
         and not any(isinstance(gradient, tf.IndexedSlices) for gradient in gradients)
