@@ -372,3 +372,14 @@ def test_evaluation_noise_is_of_the_batch_of_the_pass_and_of_the_seed():
     assert len({*history["loss"], *history["val_loss"]}) == 4  # Training noise is of its step.
     assert evaluated(model) == first != evaluated(other)
     assert not any(v.name.startswith("evaluated") for v in model.training_state)
+
+
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")
+def test_means_of_data_of_unknown_length():
+    x = np.random.default_rng(0).normal(size=[8, 2]).astype(np.float32)
+    data = tf.data.Dataset.from_tensor_slices(x).batch(4)
+    unknown = data.filter(lambda x: True)
+    known = center().fit(data, epochs=2, verbose=0).history
+    assert center().fit(unknown, epochs=2, verbose=0).history["loss"] == pytest.approx(
+        known["loss"]
+    )

@@ -194,8 +194,10 @@ class Steps(Rows, Groups):
 
     def _logged(self, logs: Terms) -> Terms:
         """Returns the epoch means of the logs, in the shape that strategies can reduce."""
-        for name, mean in self._means.items():
-            mean.update_state(logs[name])
+        # A step that finds no batch any more counts none.
+        with tf.control_dependencies(list(logs.values())):
+            for name, mean in self._means.items():
+                mean.update_state(logs[name])
         logs = {
             name: self._means[name].result() if name in self._means else value
             for name, value in logs.items()
