@@ -87,8 +87,8 @@ def test_kernels_are_symmetric_and_positive_definite(case):
     kernel, x, y = case.create(), normal(20, 3), normal(10, 3, seed=1)
     found = kernel(x, y)
     assert found.shape == (20, 10)
-    assert found.dtype == tf.float32
-    np.testing.assert_array_equal(found, tf.transpose(kernel(y, x)))
+    assert found.dtype == tf.float64
+    np.testing.assert_allclose(found, tf.transpose(kernel(y, x)), rtol=1e-12)
     assert np.linalg.eigvalsh(np.asarray(kernel(x, x), np.float64)).min() > 0
     np.testing.assert_allclose(kernel(x + 7, y + 7), found, rtol=1e-4)
 

@@ -294,6 +294,7 @@ def test_a_network_alone_in_a_file(case, tmp_path):
 EXPORTED = {"mlp", "dcgan_g", "resnet_d", "joint", "conditional", "projection_of_maps"}
 
 
+@pytest.mark.ci
 @over(tuple(case for case in GENERATORS + DISCRIMINATORS if case.name in EXPORTED))
 def test_a_network_alone_is_exported(case, tmp_path):
     network = built(case)
