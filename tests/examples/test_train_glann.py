@@ -172,7 +172,8 @@ def test_variants_of_a_run_end(tmp_path, variant):
     "flags, message",
     [
         (["--dataset=no_such_data"], "no_such_data"),
-        (["--num_examples=1"], "--latent_dim <= 1"),
+        (["--num_examples=2"], "--latent_dim <= 2"),
+        (["--num_examples=1"], "2 images or more"),
         (["--features=inception"], "--inception_weights"),
         (["--features=nowhere.keras"], "nowhere.keras"),
         (["--scores=fid,lpips"], "expected some of fid, kid"),
