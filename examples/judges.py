@@ -79,8 +79,10 @@ def chosen_without_labels() -> list[str]:
         return FLAGS.features.split(",")
     path = inception_weights(FLAGS.inception_weights)
     name = "inception" if path and Path(path).is_file() else "pixels"
-    more = " (--inception_weights gives better ones)" if name == "pixels" else ""
-    print(f"Scores compare {name} features, which need no labels{more}.")
+    print(f"Scores compare {name} features, which need no labels.")
+    if name == "pixels":
+        print("They see light and colours but few shapes: noise may score well.", end=" ")
+        print("--inception_weights gives better ones.")
     return [name]
 
 

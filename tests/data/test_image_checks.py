@@ -111,3 +111,9 @@ BAD_ARGUMENTS = {
 def test_bad_arguments_are_refused(arguments, error, message):
     with pytest.raises(error, match=re.compile("^Expected .*" + message, re.DOTALL)):
         from_arrays(**{"images": GREY, "batch_size": 2, **arguments})
+
+
+def test_images_from_minus_one_are_told_what_to_do():
+    images = np.linspace(-1, 1, 32, dtype=np.float32).reshape(2, 4, 4, 1)
+    with pytest.raises(ValueError, match=r"\(x \+ 1\) / 2 makes them so.*-1 to -0"):
+        check_images(images)

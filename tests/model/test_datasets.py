@@ -243,3 +243,11 @@ def test_images_that_keras_reads_from_a_folder(tmp_path):
         model.fit(data, verbose=0)
     model.fit(eval(line), verbose=0)
     assert model.training_steps == 2
+
+
+def test_a_dataset_without_batches_is_told_how_to_make_them():
+    data = tf.data.Dataset.from_tensor_slices(IMAGES)
+    with pytest.raises(
+        ValueError, match=r"data.batch\(32, drop_remainder=True\).*Received: \(4, 1\)"
+    ):
+        shade().fit(data)

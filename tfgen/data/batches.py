@@ -150,6 +150,8 @@ def check_batches(
         mend = ""
         if (*found[1:], *found[:1]) == made:
             mend = " (np.moveaxis(x, 1, -1) puts the channels of images last)"
+        elif examples is None and spec["x"].shape.as_list() == event.shape.as_list():
+            mend = " (data.batch(32, drop_remainder=True) makes batches of a dataset)"
         raise ValueError(expected(f"examples of shape {made}, as the model makes{mend}", found))
     for name, condition in conditions.items():
         if name not in spec:

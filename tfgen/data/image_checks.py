@@ -91,9 +91,15 @@ def _bad_values(example: np.ndarray, name: str, first: int) -> ValueError:
     if not finite.all():
         value = example[~finite][0]
         return ValueError(expected(f"`{name}` to be finite", f"{value} in example {first}"))
+    low, high = example.min(), example.max()
+    mend = (
+        "(x + 1) / 2 makes them so"
+        if -1 <= low < 0 and high <= 1
+        else "divide by 255, or pass uint8"
+    )
     return ValueError(
         expected(
-            f"`{name}` in [0, 1] when floating (divide by 255, or pass uint8)",
-            f"values from {example.min():g} to {example.max():g} in example {first}",
+            f"`{name}` in [0, 1] when floating ({mend})",
+            f"values from {low:g} to {high:g} in example {first}",
         )
     )
