@@ -26,16 +26,16 @@ def glann(**kwargs):
 def trained():
     keras.utils.set_random_seed(0)
     model = glann()
-    epochs = {"glo": 30, "imle": 40}
+    epochs = {"glo": 30, "imle": 120}
     model.history = model.fit(blocks(), batch_size={"glo": 8}, epochs=epochs, verbose=0).history
     return model
 
 
 def test_both_stages_learn(trained):
     assert set(trained.history) == {"glo_loss", "imle_loss"}
-    assert len(trained.history["glo_loss"]) == 30 and len(trained.history["imle_loss"]) == 40
+    assert len(trained.history["glo_loss"]) == 30 and len(trained.history["imle_loss"]) == 120
     for losses in trained.history.values():
-        assert losses[-1] < 0.75 * losses[0]  # By other seeds a third to two thirds are left.
+        assert losses[-1] < 0.5 * losses[0]
 
 
 def test_the_second_stage_learns_the_latents_of_the_first(trained):

@@ -116,7 +116,7 @@ def _read(path: pathlib.Path) -> tuple[np.ndarray, int]:
         raise ValueError("not a regular file")
     content = io.BytesIO(path.read_bytes())  # Of a file, NumPy would make room as it declares.
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", wavfile.WavFileWarning)  # About tags and the like.
+        warnings.simplefilter("ignore", wavfile.WavFileWarning)  # About tags, which are not read.
         warnings.filterwarnings("error", "Reached EOF", wavfile.WavFileWarning)
         rate, samples = wavfile.read(content)
     if not 0 < rate <= MAX_RATE:

@@ -187,7 +187,7 @@ def in_order(function: Callable, arguments: Sequence) -> Iterator:
 
 
 def _progress(total: int) -> Callable[[int], None]:
-    """Returns what shows how many of so many files are done, if they are many."""
+    """Returns a progress bar over a number of files; None where they are few."""
     if total <= PROGRESS_FROM:
         return lambda done: None
     bar, step = keras.utils.Progbar(total), max(1, total // 1000)

@@ -134,7 +134,7 @@ def split_rows(total: int, split: str) -> np.ndarray:
 
 
 def permuted(total: int) -> np.ndarray:
-    """Returns the fixed permutation of so many rows."""
+    """Returns the fixed permutation of a number of rows."""
     # RandomState, unlike Generator, promises the same stream in every version of NumPy.
     return np.random.RandomState(0).permutation(total)
 

@@ -42,7 +42,7 @@ class Store(abc.ABC):
         """
 
     def parts(self, rows: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
-        """Yields the examples of rows, int64 [n], so many at a time.
+        """Yields the examples of rows, int64 [n], `batch_size` at a time.
 
         Raises:
             ValueError: when one can no longer be read; the message names it.

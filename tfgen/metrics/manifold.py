@@ -21,7 +21,7 @@ CHUNK_ENTRIES = 2**23
 """Distances held at a time, 64 MiB of float64."""
 
 MANY = 100
-"""One in so many pairs; where more are compared by differences, equal ones are so once."""
+"""One pair in this many; where more need differences, equal pairs are compared once."""
 
 TIE = 1e-12
 """Squared distances closer than this, relative to themselves, count as equal."""
