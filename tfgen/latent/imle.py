@@ -22,8 +22,8 @@ from tfgen.training.update import Terms
 # Candidates are made and searched in blocks of about this many numbers, within these sizes.
 _BLOCK_NUMBERS = 2**20
 _SMALLEST_BLOCK, _LARGEST_BLOCK = 128, 8192
-# Up to about this many numbers, 2 GB, examples are searched for together; the candidates are made anew
-# for more of them.
+# Up to about this many numbers, 2 GB, examples are searched for together; for more of them the
+# candidates are made anew.
 _SEARCHED_NUMBERS = 2**29
 
 
