@@ -18,13 +18,15 @@ COMMANDS = {
 }
 """The program of each command, and what it does."""
 
+HELP = {"-h", "--help", "--helpshort", "--helpfull"}
+
 HERE = Path(__file__).resolve().parent
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the program that the first words name, with the arguments that follow them."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if not words or words[0] in ("-h", "--help", "help"):
+    if not words or words[0] in {*HELP, "help"}:
         print(usage())
         return
     command, rest = _parted(words)
@@ -34,7 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     console.prepare()
     sys.argv[:] = [str(program), *rest]
-    runpy.run_path(str(program), run_name="__main__")
+    try:
+        runpy.run_path(str(program), run_name="__main__")
+    except SystemExit:
+        if not HELP.intersection(rest):  # absl gives help the status of an error.
+            raise
 
 
 def usage() -> str:

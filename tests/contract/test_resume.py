@@ -29,7 +29,7 @@ KILLS = {
 SHEETS = {
     "glann": 4 + 5,
     "gan_conditional": 4,
-    "gan_regularized": 0,
+    "gan_regularized": 2,
     "began": 2,
     "bigan": 2,
     "levels_vae": 2,
