@@ -45,6 +45,7 @@ def _traces_let_go() -> None:
         if name.startswith("CustomGradient-"):
             del registered[name]
     gc.collect()
+    gc.freeze()  # What is left stays; to look through it again takes a second a file.
 
 
 @pytest.fixture

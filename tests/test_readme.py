@@ -44,6 +44,7 @@ def test_numbers_of_epochs_are_replaced():
         for_one_epoch("gan.fit(x)")
 
 
+@pytest.mark.ci
 def test_the_code_runs(tmp_path, monkeypatch):
     """On the embedded digits, and for one epoch of each training."""
     code = "".join(re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL))

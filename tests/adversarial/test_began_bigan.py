@@ -75,6 +75,7 @@ def test_bigan_trains_the_encoder_with_the_generator():
         BiGAN(InfoGANGenerator((8, 8, 1)), InfoGANEncoder(3), JointDiscriminator())
 
 
+@pytest.mark.ci
 def test_spectral_norms_stay_near_one():
     net = InfoGANDiscriminator(16, (4, 8), spectral_norm=True)
     gan = small_gan(discriminator=net, loss=Hinge())

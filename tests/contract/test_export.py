@@ -49,6 +49,7 @@ def test_versions_are_the_next_free_integers(model, tmp_path):
         assert [name for name in FILES if not (version / name).is_file()] == []
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("moment", ["graph", "card"])
 def test_a_killed_export_leaves_no_version_and_the_next_cleans_up(model, killed, moment):
     base = killed[moment]

@@ -1,6 +1,5 @@
 """What is saved and loaded trains on as if nothing had happened."""
 
-import copy
 import pickle
 
 import keras
@@ -51,18 +50,13 @@ def test_the_next_step_is_the_same(saved, changed):
         np.testing.assert_allclose(value, loaded_after[name], rtol=1e-5, atol=1e-7, err_msg=name)
 
 
-def test_samples_and_weights_are_the_same(saved):
-    _, model, _ = saved
-    loaded = copy.deepcopy(model)  # Through a file, too.
-    np.testing.assert_array_equal(outputs(model), outputs(loaded))
-    for weight, again in zip(model.weights, loaded.weights, strict=True):
-        np.testing.assert_array_equal(weight.numpy(), again.numpy(), err_msg=weight.path)
-
-
 def test_copies_are_the_same(saved):
+    """Pickles go through a file, and `copy.deepcopy` makes one."""
     _, model, _ = saved
     copied = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(outputs(model), outputs(copied))
+    for weight, again in zip(model.weights, copied.weights, strict=True):
+        np.testing.assert_array_equal(weight.numpy(), again.numpy(), err_msg=weight.path)
     if "encode" in model.capabilities():
         x, given = cases.rows(model.event_spec, 2), cases.condition(model, 2) or None
         first, again = (keras.tree.flatten(m.encode(x, given))[0] for m in (model, copied))

@@ -42,10 +42,9 @@ def test_a_step_compiled_by_xla_is_the_same(case):
         np.testing.assert_allclose(states[1][name], value, rtol=1e-4, atol=1e-6, err_msg=name)
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("case", **cases.by_name(cases.MODELS))
-@pytest.mark.parametrize(
-    "wrap", [lambda step: step, pytest.param(traced, marks=pytest.mark.ci)], ids=["eager", "graph"]
-)
+@pytest.mark.parametrize("wrap", [lambda step: step, traced], ids=["eager", "graph"])
 def test_steps_in_half_precision(case, wrap, mixed_float16):
     """Losses are finite and weights stay in full precision; early steps may be skipped."""
     model = case.compiled()

@@ -182,6 +182,7 @@ for examples in (
 """
 
 
+@pytest.mark.ci
 def test_replicas_share_each_batch_also_with_deterministic_operations(tmp_path):
     """In a process of its own: both settings hold for the life of a process."""
     environment = {

@@ -42,7 +42,12 @@ def place(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "program, flags, kind", [("train_gan.py", GAN, "gan"), ("train_glann.py", GLANN, "glann")]
+    "program, flags, kind",
+    [
+        ("train_gan.py", GAN, "gan"),
+        pytest.param("train_glann.py", GLANN, "glann", marks=pytest.mark.ci),
+    ],
+    ids=["gan", "glann"],
 )
 def test_images_without_labels_train_with_no_flag_more(place, program, flags, kind):
     done = run(place, program, "--dataset=plain", *flags)
@@ -58,6 +63,7 @@ def test_images_without_labels_train_with_no_flag_more(place, program, flags, ki
     assert len(done.stdout.splitlines()) < 60
 
 
+@pytest.mark.ci
 def test_the_judge_of_few_labelled_images_is_trained_briefly_and_quietly(place):
     done = run(place, "train_gan.py", "--dataset=pets", "--noexport", *GAN)
     assert done.returncode == 0, done.stderr
@@ -67,6 +73,7 @@ def test_the_judge_of_few_labelled_images_is_trained_briefly_and_quietly(place):
     assert report["protocol"]["gan"][0]["extractor"] == "classifier[64]"
 
 
+@pytest.mark.ci
 def test_images_of_other_channels_are_refused_with_the_flag_that_converts_them(place):
     refused = run(place, "train_gan.py", "--dataset=photos", *GAN)
     assert refused.returncode == 1

@@ -42,6 +42,7 @@ def test_figures_are_written_with_their_numbers(tmp_path):
     assert len(errors) >= 3 and max(errors) < 1e-9
 
 
+@pytest.mark.ci
 def test_an_animation_ends_with_its_figure(tmp_path):
     program = tmp_path / "animate.py"
     program.write_text(

@@ -154,6 +154,7 @@ VARIANTS = {
 }
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_variants_of_a_run_end(tmp_path, variant):
     small = ["--epochs=1", "--imle_epochs=1", "--noexport"]

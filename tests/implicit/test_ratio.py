@@ -88,6 +88,7 @@ def test_a_frozen_model_is_a_base():
     assert outer.sample(4, seed=0).shape == (4, 1)
 
 
+@pytest.mark.ci
 def test_a_model_is_drawn_by_rows_in_training():
     estimator = trained(RatioEstimator(Exact(), StandardNormal(1), num_proposals=1))
     assert estimator.sample(2000, seed=0).numpy().mean() == pytest.approx(0.8, abs=0.1)

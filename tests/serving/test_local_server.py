@@ -373,6 +373,7 @@ def test_it_says_what_it_is_for(base, capsys, monkeypatch):
     assert "for trying out" in printed and "sample_png" in printed and printed.endswith("Ended.\n")
 
 
+@pytest.mark.ci
 def test_the_program_ends_with_one_line(tmp_path):
     done = programs.run(programs.ROOT / "export" / "serve.py", f"--path={tmp_path}")
     assert (done.returncode, done.stdout) == (1, "")

@@ -94,6 +94,7 @@ def test_a_saved_model_takes_the_same_next_step(tmp_path):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7, err_msg=one.path)
 
 
+@pytest.mark.ci
 def test_every_generator_is_tried_when_encoding():
     keras.utils.set_random_seed(0)
     generators = [MLP((2,), (8,)) for _ in range(3)]
