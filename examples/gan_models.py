@@ -158,13 +158,18 @@ def make_gan(train: tfgen.data.Examples) -> Any:
     if FLAGS.penalties:
         options["penalties"] = penalties()
     gan = RECIPES[FLAGS.recipe](*make_networks(train), **options)
-    if FLAGS.jit_compile is not None or FLAGS.learning_rate is not None:
-        optimizers = {f"{g}_optimizer": getattr(gan, f"{g}_optimizer") for g in gan.groups}
-        for optimizer in optimizers.values():
-            if FLAGS.learning_rate is not None:
-                optimizer.learning_rate = FLAGS.learning_rate
+    if FLAGS.jit_compile is not None:
+        optimizers = {f"{group}_optimizer": gan.optimizer_of(group) for group in gan.groups}
         gan.compile(jit_compile=FLAGS.jit_compile, **optimizers)
+    if FLAGS.learning_rate is not None:
+        set_learning_rate(gan, FLAGS.learning_rate)
     return gan
+
+
+def set_learning_rate(gan: tfgen.GenerativeModel, rate: float) -> None:
+    """Gives all optimizers of a model one rate."""
+    for group in gan.groups:
+        gan.optimizer_of(group).learning_rate = rate
 
 
 def make_networks(train: tfgen.data.Examples) -> list[keras.layers.Layer]:

@@ -33,6 +33,8 @@ from tfgen.model import paths
 FLAGS = flags.FLAGS
 
 EPOCHS, BATCH_SIZE = 100, 64
+RATE_OF_FEW = 1e-3
+"""The learning rate where batches are smaller since there are few images, unless given."""
 
 runner.define_flags("digits", "gan", EPOCHS, BATCH_SIZE, learning_rate=None)
 flags.adopt_module_key_flags(runner)
@@ -58,8 +60,9 @@ def main(workdir: Path, strategy: tf.distribute.Strategy) -> None:
     runner.claim_workdir(workdir, strategy)
     print(f"{train}\n{heldout}")
     epochs = data_flags.num_epochs(FLAGS.epochs, EPOCHS, data_flags.STEPS, size, len(train))
-    if size < BATCH_SIZE and FLAGS.learning_rate is None:
-        print("--learning_rate=1e-3 shows shapes after fewer steps than the recipe's own rate.")
+    if size < BATCH_SIZE and FLAGS.batch_size is None and FLAGS.learning_rate is None:
+        print(f"A learning rate of {RATE_OF_FEW}, at which few steps show shapes.")
+        gan_models.set_learning_rate(gan, RATE_OF_FEW)
     scorer.prepare(judges.Classifiers(workdir, train))
     verbose, bars = progress(epochs)
     gan.fit(

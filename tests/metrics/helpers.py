@@ -50,3 +50,11 @@ def gaussians(means, stds):
 
 def draws(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape)
+
+
+class ByScipy:
+    """A distribution that is not TFP's."""
+
+    def __init__(self, frozen):
+        self.log_prob = frozen.logpdf
+        self.cdf = frozen.cdf

@@ -108,7 +108,8 @@ class Weights:
             ValueError: when it is not there.
         """
         if key not in self._arrays:
-            raise ValueError(expected(f"`{key}` in {self._source}", "a file without it"))
+            what = f"`{key}` in {self._source}, or a smaller `dimension`, such as 768"
+            raise ValueError(expected(what, "a file without it"))
         return np.asarray(self._arrays[key], np.float32)
 
 
