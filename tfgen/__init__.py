@@ -25,6 +25,7 @@ _check_backend()
 
 from tfgen import (  # noqa: E402
     adversarial,
+    bijectors,
     callbacks,
     core,
     data,
@@ -53,6 +54,7 @@ __all__ = [
     "UnsupportedCapability",
     "__version__",
     "adversarial",
+    "bijectors",
     "callbacks",
     "core",
     "data",

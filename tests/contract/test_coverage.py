@@ -10,6 +10,7 @@ import keras
 
 import tfgen
 from tests.contract import cases, values
+from tests.contract.bijector_cases import BIJECTORS
 
 BASES = {
     "tfgen.core.config.Configurable": "a base of configurable classes",
@@ -142,7 +143,7 @@ def covered() -> set[str]:
     """Returns the full names of the classes that the table makes, on their own or in a model."""
     return {
         full_name(kind)
-        for case in (*cases.MODELS, *values.VALUES)
+        for case in (*cases.MODELS, *values.VALUES, *BIJECTORS)
         for kind in nested_types(case.create())
     }
 

@@ -1,0 +1,6 @@
+"""The table of bijectors that the contract tests run over, tiny: a file for each kind."""
+
+from tests.contract.bijector_cases import composed
+from tests.contract.bijector_cases.case import BijectorCase
+
+BIJECTORS: tuple[BijectorCase, ...] = (*composed.CASES,)

@@ -1,0 +1,3 @@
+"""Bijectors made of others."""
+
+CASES = ()
