@@ -1,6 +1,44 @@
 """Invertible maps with known log-determinants: Keras layers, and TFP bijectors per call."""
 
+from tfgen.bijectors.actnorm import ActNorm
 from tfgen.bijectors.bijector import Bijector
 from tfgen.bijectors.chain import Chain, Invert
+from tfgen.bijectors.coupling import Coupling
+from tfgen.bijectors.linear import InvertibleLinear, Permute, RandomPermutation, Reverse
+from tfgen.bijectors.masks import ChannelMask, Checkerboard, Half, Mask
+from tfgen.bijectors.multiscale import MultiScale
+from tfgen.bijectors.shapes import Flatten, Reshape, Squeeze
+from tfgen.bijectors.transforms import (
+    Additive,
+    Affine,
+    RationalQuadraticSpline,
+    SigmoidScale,
+    TanhScale,
+    Transform,
+)
 
-__all__ = ["Bijector", "Chain", "Invert"]
+__all__ = [
+    "ActNorm",
+    "Additive",
+    "Affine",
+    "Bijector",
+    "Chain",
+    "ChannelMask",
+    "Checkerboard",
+    "Coupling",
+    "Flatten",
+    "Half",
+    "Invert",
+    "InvertibleLinear",
+    "Mask",
+    "MultiScale",
+    "Permute",
+    "RandomPermutation",
+    "RationalQuadraticSpline",
+    "Reshape",
+    "Reverse",
+    "SigmoidScale",
+    "Squeeze",
+    "TanhScale",
+    "Transform",
+]

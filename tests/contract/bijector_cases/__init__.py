@@ -1,6 +1,11 @@
 """The table of bijectors that the contract tests run over, tiny: a file for each kind."""
 
-from tests.contract.bijector_cases import composed
+from tests.contract.bijector_cases import composed, couplings, linear_maps, multiscale
 from tests.contract.bijector_cases.case import BijectorCase
 
-BIJECTORS: tuple[BijectorCase, ...] = (*composed.CASES,)
+BIJECTORS: tuple[BijectorCase, ...] = (
+    *composed.CASES,
+    *couplings.CASES,
+    *linear_maps.CASES,
+    *multiscale.CASES,
+)
