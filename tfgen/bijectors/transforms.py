@@ -38,12 +38,16 @@ class Transform(Configurable, ABC):
     def forward_and_log_det(self, x: tf.Tensor, params: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns z and the logarithms of its derivatives, both of the shape of x."""
         bijector = self.bijector(params)
-        return bijector.forward(x), bijector.forward_log_det_jacobian(x, event_ndims=0)
+        z, log_det = bijector.forward(x), bijector.forward_log_det_jacobian(x, event_ndims=0)
+        z.set_shape(x.shape)  # Which splines forget.
+        return z, log_det
 
     def inverse_and_log_det(self, z: tf.Tensor, params: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns x and the logarithms of its derivatives, both of the shape of z."""
         bijector = self.bijector(params)
-        return bijector.inverse(z), bijector.inverse_log_det_jacobian(z, event_ndims=0)
+        x, log_det = bijector.inverse(z), bijector.inverse_log_det_jacobian(z, event_ndims=0)
+        x.set_shape(z.shape)
+        return x, log_det
 
 
 @register

@@ -16,14 +16,9 @@ def dense(units: int = 5) -> keras.layers.Layer:
     return keras.layers.Dense(units, activation="tanh")
 
 
-def convolutions() -> keras.layers.Layer:
+def convolution() -> keras.layers.Layer:
     """Returns a network of images."""
-    return keras.Sequential(
-        [
-            keras.layers.Conv2D(4, 3, padding="same", activation="tanh"),
-            keras.layers.Conv2D(4, 1, activation="tanh"),
-        ]
-    )
+    return keras.layers.Conv2D(3, 3, padding="same", activation="tanh")
 
 
 def _coupling(
@@ -54,21 +49,21 @@ CASES = (
     BijectorCase("coupling_alternate", _coupling(dense, TANH, bijectors.Checkerboard()), (3,)),
     BijectorCase(
         "coupling_image",
-        _coupling(convolutions, kernel_size=1),
+        _coupling(convolution, kernel_size=1),
         (2, 3, 4),
         conditional=True,
     ),
-    BijectorCase("coupling_image_spline", _coupling(convolutions, SPLINE), (2, 2, 2)),
+    BijectorCase("coupling_image_spline", _coupling(convolution, SPLINE), (2, 2, 2)),
     BijectorCase(
         "coupling_image_additive",
-        _coupling(convolutions, bijectors.Additive(), bijectors.Checkerboard()),
+        _coupling(convolution, bijectors.Additive(), bijectors.Checkerboard()),
         (3, 2, 1),
         conditional=True,
         constant=True,
     ),
     BijectorCase(
         "coupling_checkerboard",
-        _coupling(convolutions, None, bijectors.Checkerboard(swap=True)),
+        _coupling(convolution, None, bijectors.Checkerboard(swap=True)),
         (3, 2, 2),
     ),
     BijectorCase("coupling_sequence", _coupling(dense, TANH), (3, 4), conditional=True),

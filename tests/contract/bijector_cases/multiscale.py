@@ -3,7 +3,7 @@
 import keras
 
 from tests.contract.bijector_cases.case import BijectorCase
-from tests.contract.bijector_cases.couplings import convolutions, dense
+from tests.contract.bijector_cases.couplings import convolution, dense
 from tfgen import bijectors
 
 
@@ -15,7 +15,7 @@ def glow(transform: bijectors.Transform, **kwargs: object) -> bijectors.Bijector
             bijectors.Squeeze(**kwargs),
             bijectors.ActNorm(**kwargs),
             bijectors.InvertibleLinear(**kwargs),
-            bijectors.Coupling(convolutions(), transform, **kwargs),
+            bijectors.Coupling(convolution(), transform, **kwargs),
         ]
         return bijectors.Chain([*step, *others], **kwargs)
 
