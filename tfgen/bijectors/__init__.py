@@ -1,6 +1,7 @@
 """Invertible maps with known log-determinants: Keras layers, and TFP bijectors per call."""
 
 from tfgen.bijectors.actnorm import ActNorm
+from tfgen.bijectors.autoregressive import MaskedAutoregressive
 from tfgen.bijectors.bijector import Bijector
 from tfgen.bijectors.chain import Chain, Invert
 from tfgen.bijectors.coupling import Coupling
@@ -41,4 +42,8 @@ __all__ = [
     "Squeeze",
     "TanhScale",
     "Transform",
+    "Bijector",
+    "Chain",
+    "Invert",
+    "MaskedAutoregressive",
 ]

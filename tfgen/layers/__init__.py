@@ -2,9 +2,11 @@
 
 from tfgen.layers.augmentation import Color, Cutout, DiffAugment, Flip, Translate
 from tfgen.layers.choice import EachOf, OneOf
+from tfgen.layers.masked import MADE
 from tfgen.layers.spectral_norm import SpectralNormalization
 
 __all__ = [
+    "MADE",
     "Color",
     "Cutout",
     "DiffAugment",

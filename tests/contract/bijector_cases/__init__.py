@@ -1,6 +1,7 @@
 """The table of bijectors that the contract tests run over, tiny: a file for each kind."""
 
 from tests.contract.bijector_cases import composed, couplings, linear_maps, multiscale
+from tests.contract.bijector_cases import autoregressive, composed
 from tests.contract.bijector_cases.case import BijectorCase
 
 BIJECTORS: tuple[BijectorCase, ...] = (
@@ -8,4 +9,5 @@ BIJECTORS: tuple[BijectorCase, ...] = (
     *couplings.CASES,
     *linear_maps.CASES,
     *multiscale.CASES,
+    *autoregressive.CASES,
 )
