@@ -1,16 +1,28 @@
 """Densities with weights in Keras layers, and TFP distributions built from them per call."""
 
+from tfgen.distributions.base import BaseDensity, DiagonalGaussian, DiagonalMixture
 from tfgen.distributions.density import Density, FittedDensity, VectorDensity
+from tfgen.distributions.dequantisation import (
+    Dequantization,
+    UniformDequantization,
+    VariationalDequantization,
+)
 from tfgen.distributions.gaussian import Gaussian, GaussianMixture
 from tfgen.distributions.noise import Blockwise, StandardNormal, Uniform
 
 __all__ = [
+    "BaseDensity",
     "Blockwise",
     "Density",
+    "Dequantization",
+    "DiagonalGaussian",
+    "DiagonalMixture",
     "FittedDensity",
     "Gaussian",
     "GaussianMixture",
     "StandardNormal",
     "Uniform",
+    "UniformDequantization",
+    "VariationalDequantization",
     "VectorDensity",
 ]

@@ -73,11 +73,15 @@ class VectorDensity(Density):
         Raises:
             ValueError: when `x` has another shape.
         """
+        return self.distribution().log_prob(self.vectors(x))
+
+    def vectors(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns vectors as float32 [batch, dim], or raises ValueError."""
         x = tf.cast(x, tf.float32)
         check_rank("x", x.shape, 2, "[batch, dim]")
         if not x.shape[1:].is_compatible_with([self.dim]):
             raise ValueError(expected(f"vectors of {self.dim} numbers", tuple(x.shape)))
-        return self.distribution().log_prob(x)
+        return x
 
 
 class FittedDensity(VectorDensity):

@@ -8,6 +8,7 @@ import tensorflow as tf
 from tfgen.core import random
 from tfgen.core.checks import expected
 from tfgen.core.config import register
+from tfgen.distributions.base import LOG_TWO_PI, BaseDensity, scaled
 from tfgen.distributions.density import VectorDensity
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ class _Noise(VectorDensity):
 
 
 @register
-class StandardNormal(_Noise):
-    """N(0, I).
+class StandardNormal(_Noise, BaseDensity):
+    """N(0, I), which a flow has as its base unless it is given another.
 
     Args:
         dim: of the vectors, > 0.
@@ -41,9 +42,18 @@ class StandardNormal(_Noise):
         """Draws vectors for one step of training, [num_rows, dim], from a seed, int32 [2]."""
         return tf.random.stateless_normal([num_rows, self.dim], seed, alg="philox")
 
-    def sample_rows(self, row_seeds: tf.Tensor) -> tf.Tensor:
+    def sample_rows(
+        self,
+        row_seeds: tf.Tensor,
+        condition: tf.Tensor | None = None,
+        temperature: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         """Draws one vector a row seed, [batch, dim] from int32 [batch, 2]."""
-        return random.normal(row_seeds, (self.dim,))
+        return scaled(random.normal(row_seeds, (self.dim,)), temperature)
+
+    def log_prob(self, x: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
+        """Returns the log density of each vector, float32 [batch] of [batch, dim], in nats."""
+        return -0.5 * tf.reduce_sum(self.vectors(x) ** 2 + LOG_TWO_PI, axis=1)
 
     def distribution(self) -> "tfd.MultivariateNormalDiag":
         """Returns the TFP distribution over [dim]."""
