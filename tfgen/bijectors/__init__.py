@@ -32,6 +32,7 @@ __all__ = [
     "Invert",
     "InvertibleLinear",
     "Mask",
+    "MaskedAutoregressive",
     "MultiScale",
     "Permute",
     "RandomPermutation",
@@ -42,8 +43,4 @@ __all__ = [
     "Squeeze",
     "TanhScale",
     "Transform",
-    "Bijector",
-    "Chain",
-    "Invert",
-    "MaskedAutoregressive",
 ]

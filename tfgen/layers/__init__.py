@@ -6,12 +6,12 @@ from tfgen.layers.masked import MADE
 from tfgen.layers.spectral_norm import SpectralNormalization
 
 __all__ = [
-    "MADE",
     "Color",
     "Cutout",
     "DiffAugment",
     "EachOf",
     "Flip",
+    "MADE",
     "OneOf",
     "SpectralNormalization",
     "Translate",

@@ -1,7 +1,12 @@
 """The table of bijectors that the contract tests run over, tiny: a file for each kind."""
 
-from tests.contract.bijector_cases import composed, couplings, linear_maps, multiscale
-from tests.contract.bijector_cases import autoregressive, composed
+from tests.contract.bijector_cases import (
+    autoregressive,
+    composed,
+    couplings,
+    linear_maps,
+    multiscale,
+)
 from tests.contract.bijector_cases.case import BijectorCase
 
 BIJECTORS: tuple[BijectorCase, ...] = (
