@@ -4,6 +4,7 @@ import math
 
 import tensorflow as tf
 
+from tfgen.bijectors.axes import num_channels
 from tfgen.bijectors.bijector import Bijector, Result, Shape
 from tfgen.core.checks import check_positive
 from tfgen.core.config import register
@@ -35,7 +36,7 @@ class ActNorm(Bijector):
         self.epsilon = epsilon
 
     def _build(self, event_shape: Shape, condition_dim: int | None) -> None:
-        shape = event_shape[-1:]
+        shape = (num_channels(event_shape),)
         self.shift = self.add_weight(name="shift", shape=shape, initializer="zeros")
         self.log_scale = self.add_weight(name="log_scale", shape=shape, initializer="zeros")
 

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfgen.bijectors.axes import num_channels, permuted
 from tfgen.bijectors.bijector import Bijector, Result, Shape
-from tfgen.bijectors.masks import permuted
 from tfgen.core.checks import check_seed, expected
 from tfgen.core.config import register
 
@@ -35,7 +35,7 @@ class InvertibleLinear(Bijector):
         self.lu = bool(lu)
 
     def _build(self, event_shape: Shape, condition_dim: int | None) -> None:
-        dim = event_shape[-1]
+        dim = num_channels(event_shape)
         with tf.init_scope():
             matrix = keras.initializers.Orthogonal()((dim, dim), "float64")
             if self.lu:
@@ -115,7 +115,7 @@ class Permutation(Bijector):
         """Returns the entry of x that each entry of z is, a permutation of range(dim)."""
 
     def _build(self, event_shape: Shape, condition_dim: int | None) -> None:
-        self._order = np.asarray(self.order(event_shape[-1]))
+        self._order = np.asarray(self.order(num_channels(event_shape)))
 
     def forward_and_log_det(
         self, x: tf.Tensor, condition: tf.Tensor | None = None, seed: tf.Tensor | None = None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from tfgen.bijectors.axes import halves, num_channels, permuted
 from tfgen.core.checks import check_integer, expected
 from tfgen.core.config import Configurable, register
 
@@ -90,7 +91,7 @@ class ChannelMask(Mask):
 
     def dims(self, event_shape: Shape) -> tuple[int, int]:
         """Returns the sizes of the last axes of what is kept and what is moved."""
-        channels = event_shape[-1]
+        channels = num_channels(event_shape)
         if max(self.kept) >= channels or len(self.kept) == channels:
             what = f"some of {channels} channels to keep, and others to move"
             raise ValueError(expected(what, f"`kept` = {self.kept}"))
@@ -130,7 +131,7 @@ class Checkerboard(Mask):
         kept = self._kept(event_shape)
         if kept.all() or not kept.any():
             raise ValueError(expected("an event of two positions or more", event_shape))
-        return event_shape[-1], event_shape[-1]
+        return (num_channels(event_shape),) * 2
 
     def split(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns what is kept, zero elsewhere, and everything."""
@@ -149,32 +150,3 @@ class Checkerboard(Mask):
         positions = tuple(event_shape)[:-1] or tuple(event_shape)
         even = np.indices(positions).sum(axis=0) % 2 == int(self.swap)
         return even[..., np.newaxis] if len(event_shape) > 1 else even
-
-
-def halves(event_shape: Shape) -> tuple[int, int]:
-    """Returns the sizes of the halves of the last axis, the first one more where it is odd.
-
-    Raises:
-        ValueError: when there are not two numbers to part.
-    """
-    channels = event_shape[-1] if len(event_shape) else 1
-    if channels < 2:
-        what = "events whose last axis has two numbers or more, to be split"
-        raise ValueError(expected(what, f"shape {tuple(event_shape)}"))
-    return channels - channels // 2, channels // 2
-
-
-def permuted(x: tf.Tensor, order: Sequence[int]) -> tf.Tensor:
-    """Returns the last axis in another order: entry i is entry order[i] of x.
-
-    The gradient is the way back, also a gather, where TensorFlow would add up segments.
-    """
-
-    @tf.custom_gradient
-    def gather(x: tf.Tensor) -> tuple:
-        def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            return permuted(upstream, np.argsort(order))
-
-        return tf.gather(x, tf.constant(order, tf.int32), axis=-1), gradient
-
-    return gather(x)

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import tensorflow as tf
 
+from tfgen.bijectors.axes import halves
 from tfgen.bijectors.bijector import Bijector, Result, Shape
 from tfgen.bijectors.chain import build, part_of
-from tfgen.bijectors.masks import halves
 from tfgen.core.checks import expected
 from tfgen.core.config import register
 
@@ -47,10 +47,10 @@ class MultiScale(Bijector):
     def _steps(self, event_shape: Shape) -> Iterator[tuple[Shape, Shape]]:
         """Yields the shapes of what each level takes, and of what is factored out after it."""
         for level in self.levels[:-1]:
-            *axes, channels = level.output_shape(event_shape) or (1,)
-            first, second = halves((*axes, channels))
-            yield event_shape, (*axes, second)
-            event_shape = (*axes, first)
+            outputs = level.output_shape(event_shape)
+            first, second = halves(outputs)
+            yield event_shape, (*outputs[:-1], second)
+            event_shape = (*outputs[:-1], first)
         yield event_shape, self.levels[-1].output_shape(event_shape)
 
     def output_shape(self, event_shape: Shape) -> Shape:
