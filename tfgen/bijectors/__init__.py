@@ -9,10 +9,10 @@ from tfgen.bijectors.linear import InvertibleLinear, Permute, RandomPermutation,
 from tfgen.bijectors.masks import ChannelMask, Checkerboard, Half, Mask
 from tfgen.bijectors.multiscale import MultiScale
 from tfgen.bijectors.shapes import Flatten, Reshape, Squeeze
+from tfgen.bijectors.spline import RationalQuadraticSpline
 from tfgen.bijectors.transforms import (
     Additive,
     Affine,
-    RationalQuadraticSpline,
     SigmoidScale,
     TanhScale,
     Transform,

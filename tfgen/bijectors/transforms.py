@@ -4,14 +4,13 @@ A coupling or an autoregressive bijector makes the parameters. All zeros give th
 near it, so that a projection that begins at zero does no harm.
 """
 
-import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
-from tfgen.core.checks import check_integer, check_not_negative, check_positive, expected
+from tfgen.core.checks import check_positive, expected
 from tfgen.core.config import Configurable, register
 
 if TYPE_CHECKING:
@@ -214,63 +213,3 @@ class Affine(Transform):
         """Returns the shift, the scale, and its logarithm."""
         shift, *others = tf.unstack(params, self.num_params, axis=-1)
         return shift, *self.scale(*others)
-
-
-@register
-@dataclass(frozen=True)
-class RationalQuadraticSpline(Transform):
-    """A monotone spline of [-bound, bound], a ratio of quadratics in each bin; identity outside.
-
-    Args:
-        num_bins: > 1.
-        bound: of the interval, > 0.
-        min_size: of a bin's width and height, relative to the interval, >= 0, below 1 / num_bins.
-        min_slope: at the knots, >= 0, below 1.
-
-    Raises:
-        TypeError: when `num_bins` is not an integer.
-        ValueError: when a number is out of range.
-
-    Reference: Durkan, Bekasov, Murray and Papamakarios, "Neural Spline Flows", 2019,
-        https://arxiv.org/abs/1906.04032.
-    """
-
-    num_bins: int = 8
-    bound: float = 3.0
-    min_size: float = 1e-3
-    min_slope: float = 1e-3
-
-    def __post_init__(self) -> None:
-        check_integer("num_bins", self.num_bins, minimum=2)
-        check_positive("bound", self.bound)
-        check_not_negative("min_size", self.min_size)
-        check_not_negative("min_slope", self.min_slope)
-        if self.min_size * self.num_bins >= 1:
-            what = f"`min_size` < 1 / {self.num_bins}, the number of bins"
-            raise ValueError(expected(what, self.min_size))
-        if self.min_slope >= 1:
-            raise ValueError(expected("`min_slope` < 1", self.min_slope))
-
-    @property
-    def num_params(self) -> int:
-        """How many parameters a number takes: widths, heights, and slopes between the bins."""
-        return 3 * self.num_bins - 1
-
-    def bijector(self, params: tf.Tensor) -> "tfb.Bijector":
-        """Returns the TFP bijector of numbers [...] with parameters [..., num_params]."""
-        from tensorflow_probability import bijectors as tfb
-
-        sizes = [self.num_bins, self.num_bins, self.num_bins - 1]
-        widths, heights, slopes = tf.split(params, sizes, axis=-1)
-        one = math.log(math.expm1(1 - self.min_slope))  # A slope of 1, where parameters are zero.
-        return tfb.RationalQuadraticSpline(
-            self._sizes(widths),
-            self._sizes(heights),
-            self.min_slope + tf.math.softplus(slopes + one),
-            range_min=-self.bound,
-        )
-
-    def _sizes(self, logits: tf.Tensor) -> tf.Tensor:
-        """Returns sizes of bins that fill the interval."""
-        free = 1 - self.num_bins * self.min_size
-        return 2 * self.bound * (self.min_size + free * tf.nn.softmax(logits))
