@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import tensorflow as tf
@@ -114,7 +115,8 @@ class RationalQuadraticSpline(Transform):
 
         Sums over masks, of which the gradients are products: gathering takes several times as long.
         """
-        knots = tf.cumsum(searched, axis=-1)[..., :-1] - self.bound
+        sums = accumulate(tf.unstack(searched, self.num_bins, axis=-1)[:-1])  # Faster than cumsum.
+        knots = tf.stack(list(sums), axis=-1) - self.bound
         above = tf.cast(x[..., tf.newaxis] >= tf.stop_gradient(knots), x.dtype)
         one, none = tf.ones_like(above[..., :1]), tf.zeros_like(above[..., :1])
         below = tf.concat([above, none], axis=-1)

@@ -38,15 +38,13 @@ class Transform(Configurable, ABC):
         """Returns z and the logarithms of its derivatives, both of the shape of x."""
         bijector = self.bijector(params)
         z, log_det = bijector.forward(x), bijector.forward_log_det_jacobian(x, event_ndims=0)
-        z.set_shape(x.shape)  # Which splines forget.
-        return z, log_det
+        return z, log_det + tf.zeros_like(x)
 
     def inverse_and_log_det(self, z: tf.Tensor, params: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns x and the logarithms of its derivatives, both of the shape of z."""
         bijector = self.bijector(params)
         x, log_det = bijector.inverse(z), bijector.inverse_log_det_jacobian(z, event_ndims=0)
-        x.set_shape(z.shape)
-        return x, log_det
+        return x, log_det + tf.zeros_like(z)
 
 
 @register
@@ -73,14 +71,6 @@ class Additive(Transform):
         from tensorflow_probability import bijectors as tfb
 
         return tfb.Shift(params[..., 0])
-
-    def forward_and_log_det(self, x: tf.Tensor, params: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns z and zeros."""
-        return x + params[..., 0], tf.zeros_like(x)
-
-    def inverse_and_log_det(self, z: tf.Tensor, params: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns x and zeros."""
-        return z - params[..., 0], tf.zeros_like(z)
 
 
 class Scale(Configurable, ABC):

@@ -13,12 +13,6 @@ CASES = (
     BijectorCase(
         "convolution", lambda **k: bijectors.InvertibleLinear(**k), (2, 3, 3), constant=True
     ),
-    BijectorCase(
-        "convolution_plain",
-        lambda **k: bijectors.InvertibleLinear(False, **k),
-        (2, 3, 3),
-        constant=True,
-    ),
     BijectorCase("permute", lambda **k: bijectors.Permute([2, 0, 1], **k), (3,), constant=True),
     BijectorCase(
         "random_permutation",
@@ -26,6 +20,5 @@ CASES = (
         (2, 2, 4),
         constant=True,
     ),
-    BijectorCase("reverse", lambda **k: bijectors.Reverse(**k), (4,), constant=True),
     BijectorCase("squeeze", lambda **k: bijectors.Squeeze(3, **k), (3, 6, 2), constant=True),
 )
