@@ -283,6 +283,7 @@ LAYERS = (
         lambda: layers.EachOf([networks.MLP((2,), (4,)) for _ in range(3)], name="members"),
         _codes,
     ),
+    LayerCase("made", lambda: layers.MADE((4, 4), 2, "tanh", True, 3, name="masked"), _codes),
     LayerCase(
         "spectral_normalization",
         lambda: layers.SpectralNormalization(keras.layers.Dense(4), 2, "normalised", False),

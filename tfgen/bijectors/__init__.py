@@ -22,6 +22,11 @@ __all__ = [
     "ActNorm",
     "Additive",
     "Affine",
+from tfgen.bijectors.elementwise import AffineMap, Logit, Sigmoid
+from tfgen.bijectors.planar import Planar, Radial
+
+__all__ = [
+    "AffineMap",
     "Bijector",
     "Chain",
     "ChannelMask",
@@ -43,4 +48,9 @@ __all__ = [
     "Squeeze",
     "TanhScale",
     "Transform",
+    "Logit",
+    "MaskedAutoregressive",
+    "Planar",
+    "Radial",
+    "Sigmoid",
 ]

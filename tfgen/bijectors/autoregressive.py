@@ -18,15 +18,15 @@ _LARGE = 1e3  # What is beyond, before its turn has come, could overflow in the 
 
 @register
 class MaskedAutoregressive(Bijector):
-    """z_i = T(x_i; params_i), params_i = MADE_i(x_1 .. x_i-1), over the numbers of an event in order.
+    """z_i = T(x_i; params_i), params_i = MADE_i(x_1 .. x_i-1), over the numbers of an event.
 
     This is MAF: `forward`, from data to noise, takes one pass of the network, and `inverse`, which
     samples, at most as many as an event has numbers; it stops once a pass changes nothing. IAF,
     which samples in one pass, is `Invert(MaskedAutoregressive(...))`. The gradient of the inverse
     follows the implicit function theorem, so that its memory does not grow with the passes.
 
-    The order is that of the flat event, rows first. `Permute` and `Reverse` between such bijectors
-    give others.
+    The order is that of the flat event, its last axis fastest; `Permute` and `Reverse` between such
+    bijectors give others.
 
     Args:
         hidden_units: the width of each hidden layer of the network.

@@ -7,6 +7,7 @@ from tests.contract.bijector_cases import (
     linear_maps,
     multiscale,
 )
+from tests.contract.bijector_cases import autoregressive, composed, elementwise, planar
 from tests.contract.bijector_cases.case import BijectorCase
 
 BIJECTORS: tuple[BijectorCase, ...] = (
@@ -15,4 +16,6 @@ BIJECTORS: tuple[BijectorCase, ...] = (
     *linear_maps.CASES,
     *multiscale.CASES,
     *autoregressive.CASES,
+    *planar.CASES,
+    *elementwise.CASES,
 )
