@@ -1,6 +1,6 @@
 """Fixed maps of each number by itself: of intervals to all numbers and back, and affine ones."""
 
-from abc import abstractmethod
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,40 +16,8 @@ if TYPE_CHECKING:
 _ROUNDING = 1e-5  # By which a number that was mapped back may lie outside its interval.
 
 
-class _Elementwise(Bijector):
-    """Base of the maps that TFP does to each number by itself."""
-
-    @abstractmethod
-    def _map(self) -> "tfb.Bijector":
-        """Returns the map of a number."""
-
-    def _check(self, x: tf.Tensor) -> None:
-        """Raises ValueError where x is known and outside the domain."""
-
-    def forward_and_log_det(
-        self, x: tf.Tensor, condition: tf.Tensor | None = None, seed: tf.Tensor | None = None
-    ) -> Result:
-        """Returns z and log |det dz/dx|, [batch]."""
-        self._check(x)
-        bijector = self._map()
-        z = bijector.forward(x)
-        return z, self._total(bijector.forward_log_det_jacobian(x, event_ndims=0), x)
-
-    def inverse_and_log_det(
-        self, z: tf.Tensor, condition: tf.Tensor | None = None, seed: tf.Tensor | None = None
-    ) -> Result:
-        """Returns x and log |det dx/dz|, [batch]."""
-        bijector = self._map()
-        x = bijector.inverse(z)
-        return x, self._total(bijector.inverse_log_det_jacobian(z, event_ndims=0), z)
-
-    def _total(self, log_det: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-        """Returns the sum over events, [batch], of what is [batch, *event]."""
-        return tf.reduce_sum(log_det, axis=range(1, x.shape.rank))
-
-
 @register
-class Logit(_Elementwise):
+class Logit(Bijector):
     """z = logit(alpha + (1 - 2 alpha) x), for x in [0, 1], such as dequantised pixels.
 
     Args:
@@ -68,14 +36,30 @@ class Logit(_Elementwise):
             raise ValueError(expected("`alpha` in (0, 0.5)", alpha))
         self.alpha = alpha
 
-    def _map(self) -> "tfb.Bijector":
+    def forward_and_log_det(
+        self, x: tf.Tensor, condition: tf.Tensor | None = None, seed: tf.Tensor | None = None
+    ) -> Result:
+        """Returns z and log |det dz/dx|, [batch]."""
+        self._check(x)
+        # Of p and 1 - p; 1 - x keeps the digits near 1 that (1 + a small alpha) - x would lose.
+        log_p, log_q = (tf.math.log(self._inside(y)) for y in (x, 1 - x))
+        return log_p - log_q, _total(math.log(1 - 2 * self.alpha) - log_p - log_q)
+
+    def inverse_and_log_det(
+        self, z: tf.Tensor, condition: tf.Tensor | None = None, seed: tf.Tensor | None = None
+    ) -> Result:
+        """Returns x and log |det dx/dz|, [batch]."""
         from tensorflow_probability import bijectors as tfb
 
-        beyond = self.alpha / (1 - 2 * self.alpha)
-        low, high = (tf.constant(end, self.compute_dtype) for end in (-beyond, 1 + beyond))
-        return tfb.Invert(tfb.Sigmoid(low, high))
+        p = tfb.Sigmoid()
+        log_det = p.forward_log_det_jacobian(z, event_ndims=0) - math.log(1 - 2 * self.alpha)
+        return (p.forward(z) - self.alpha) / (1 - 2 * self.alpha), _total(log_det)
+
+    def _inside(self, x: tf.Tensor) -> tf.Tensor:
+        return self.alpha + (1 - 2 * self.alpha) * x
 
     def _check(self, x: tf.Tensor) -> None:
+        """Raises ValueError where x is known and outside [0, 1]."""
         if tf.executing_eagerly():
             values = np.asarray(x)
             outside = ~((values >= -_ROUNDING) & (values <= 1 + _ROUNDING))
@@ -84,13 +68,26 @@ class Logit(_Elementwise):
 
 
 @register
-class Sigmoid(_Elementwise):
+class Sigmoid(Bijector):
     """z = 1 / (1 + exp(-x)), in (0, 1)."""
 
-    def _map(self) -> "tfb.Bijector":
+    def forward_and_log_det(
+        self, x: tf.Tensor, condition: tf.Tensor | None = None, seed: tf.Tensor | None = None
+    ) -> Result:
+        """Returns z and log |det dz/dx|, [batch]."""
         from tensorflow_probability import bijectors as tfb
 
-        return tfb.Sigmoid()
+        bijector = tfb.Sigmoid()
+        return bijector.forward(x), _total(bijector.forward_log_det_jacobian(x, event_ndims=0))
+
+    def inverse_and_log_det(
+        self, z: tf.Tensor, condition: tf.Tensor | None = None, seed: tf.Tensor | None = None
+    ) -> Result:
+        """Returns x and log |det dx/dz|, [batch]."""
+        from tensorflow_probability import bijectors as tfb
+
+        bijector = tfb.Sigmoid()
+        return bijector.inverse(z), _total(bijector.inverse_log_det_jacobian(z, event_ndims=0))
 
 
 @register
@@ -149,6 +146,11 @@ class AffineMap(Bijector):
     def log_det_is_constant(self) -> bool:
         """Whether the log-determinant is the same for all x."""
         return True
+
+
+def _total(log_det: tf.Tensor) -> tf.Tensor:
+    """Returns the sum over events, [batch], of [batch, *event]."""
+    return tf.reduce_sum(log_det, axis=range(1, log_det.shape.rank))
 
 
 def _numbers(name: str, value: Any) -> Any:
