@@ -96,6 +96,7 @@ def test_verbs_are_by_row(trained, case):
         "reconstruct": lambda rows: model.reconstruct(x[rows], at(rows)),
         "log_prob": lambda rows: model.log_prob(x[rows], at(rows)),
         "log_prob_bound": lambda rows: model.log_prob_bound(x[rows], 3, seeds[rows], at(rows)),
+        "classify": lambda rows: model.classify(x[rows], at(rows)),
         "complete": lambda rows: model.complete(x[rows], mask[rows], seeds[rows], at(rows)),
     }
 

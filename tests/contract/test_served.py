@@ -72,6 +72,7 @@ def answer(model, signature: str, inputs: dict[str, np.ndarray]) -> dict[str, np
         "reconstruct": lambda: model.reconstruct(x, given),
         "log_prob": lambda: model.log_prob(x, given),
         "log_prob_bound": lambda: model.log_prob_bound(x, NUM_IMPORTANCE, seeds, given),
+        "classify": lambda: model.classify(x, given),
         "complete": lambda: model.complete(x, inputs["mask"], seeds, given, temperature),
     }[verb]()
     if verb == "encode":

@@ -23,6 +23,7 @@ from tfgen.distributions.base import log_normal
 
 _LARGEST = 1.0 - 2.0**-24  # The largest float32 below one.
 _OFF_LEVEL = 1e-2  # Of the distance between levels, by which rounding may move an example.
+_LOG_SCALE = math.log(1.7)  # Of a normal near to the logistic, so that u begins near to uniform.
 
 Drawn = tuple[tf.Tensor, tf.Tensor]
 """Numbers v, [batch, *event], and log q(v | x), [batch]."""
@@ -179,7 +180,7 @@ class VariationalDequantization(Dequantization):
         """Returns the noise with shift and scale, the log-determinant of that, and h(x)."""
         features = tf.cast(self.network(x, training=training), self.compute_dtype)
         shift, log_scale = tf.split(self.projection(features), 2, axis=-1)
-        log_scale = 2.0 * tf.tanh(0.5 * log_scale)
+        log_scale = _LOG_SCALE + 2.0 * tf.tanh(0.5 * log_scale)
         positions = list(range(1, len(x.shape) - 1))
         condition = tf.reduce_mean(features, axis=positions) if positions else features
         return shift + tf.exp(log_scale) * noise, _summed(log_scale), condition

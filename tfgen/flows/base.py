@@ -1,7 +1,6 @@
 """What all flows share: a bijector from data to noise, a base, conditions and dequantisation."""
 
 import math
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -190,15 +189,11 @@ class FlowModel(GenerativeModel):
         z = self.bijector.prepare(rows, features, inverse=False)
         self.base.prepare(self._flat(z), features)
 
-    @abstractmethod
-    def objective(self, x: Batch, seed: tf.Tensor, training: bool) -> dict[str, tf.Tensor]:
-        """Returns the terms to minimise, [batch] each."""
-
     def likelihood(self, x: Batch, seed: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the log density of a batch, or a draw of the bound, [batch], and z of it.
 
         Args:
-            x, seed, training: as for `objective`.
+            x, seed, training: as for `updates`.
         """
         first, second = tf.unstack(tf.random.split(seed, 2, alg="philox"))
         rows, log_q = x["x"], 0.0

@@ -18,8 +18,8 @@ from tfgen.distributions.noise import StandardNormal
 class Transformed(BaseDensity):
     """The density of x of which z = f(x) is drawn from another: a flow, as a base of flows.
 
-    The bijector, and the base below, may be those of a `Flow` that is trained already:
-    `Transformed(flow.bijector, flow.base, trainable=False)`.
+    The bijector, and the base below, may be those of a `Flow` that is trained already, which
+    `Transformed(flow.bijector, flow.base, trainable=False)` freezes.
 
     Args:
         bijector: f, over vectors.
@@ -58,6 +58,8 @@ class Transformed(BaseDensity):
         build(self.bijector, (self.dim,), self.condition_dim)
         if not self.base.built:
             self.base.build(input_shape, condition_shape)
+        if not self.trainable:
+            self.bijector.trainable = self.base.trainable = False
         self.built = True
 
     def sample_rows(

@@ -1,5 +1,6 @@
 """How good samples are: scores of generated images, divergences between distributions."""
 
+from tfgen.metrics.bits_per_dim import bits_per_dim
 from tfgen.metrics.classifier import (
     TrainedClassifier,
     build_classifier,
@@ -34,6 +35,13 @@ from tfgen.metrics.manifold import (
     precision_recall,
 )
 from tfgen.metrics.modes import ModeScore, mode_coverage
+from tfgen.metrics.outliers import (
+    auroc,
+    complexity_corrected,
+    outlier_scores,
+    png_bits_per_dim,
+    typicality,
+)
 from tfgen.metrics.score import Score, StreamingMetric
 from tfgen.metrics.wasserstein import sliced_wasserstein, wasserstein
 
@@ -55,7 +63,10 @@ __all__ = [
     "Score",
     "StreamingMetric",
     "TrainedClassifier",
+    "auroc",
+    "bits_per_dim",
     "build_classifier",
+    "complexity_corrected",
     "convert_frozen_graph",
     "density_coverage",
     "feature_levels",
@@ -67,9 +78,12 @@ __all__ = [
     "kl_divergence",
     "maximum_mean_discrepancy",
     "mode_coverage",
+    "outlier_scores",
+    "png_bits_per_dim",
     "precision_recall",
     "sliced_wasserstein",
     "total_variation",
     "train_classifier",
+    "typicality",
     "wasserstein",
 ]
