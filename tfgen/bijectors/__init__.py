@@ -5,9 +5,11 @@ from tfgen.bijectors.autoregressive import MaskedAutoregressive
 from tfgen.bijectors.bijector import Bijector
 from tfgen.bijectors.chain import Chain, Invert
 from tfgen.bijectors.coupling import Coupling
+from tfgen.bijectors.elementwise import AffineMap, Logit, Sigmoid
 from tfgen.bijectors.linear import InvertibleLinear, Permute, RandomPermutation, Reverse
 from tfgen.bijectors.masks import ChannelMask, Checkerboard, Half, Mask
 from tfgen.bijectors.multiscale import MultiScale
+from tfgen.bijectors.planar import Planar, Radial
 from tfgen.bijectors.shapes import Flatten, Reshape, Squeeze
 from tfgen.bijectors.spline import RationalQuadraticSpline
 from tfgen.bijectors.transforms import (
@@ -36,14 +38,18 @@ __all__ = [
     "Half",
     "Invert",
     "InvertibleLinear",
+    "Logit",
     "Mask",
     "MaskedAutoregressive",
     "MultiScale",
     "Permute",
+    "Planar",
+    "Radial",
     "RandomPermutation",
     "RationalQuadraticSpline",
     "Reshape",
     "Reverse",
+    "Sigmoid",
     "SigmoidScale",
     "Squeeze",
     "TanhScale",

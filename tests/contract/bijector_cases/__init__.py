@@ -8,6 +8,11 @@ from tests.contract.bijector_cases import (
     multiscale,
 )
 from tests.contract.bijector_cases import autoregressive, composed, elementwise, planar
+    elementwise,
+    linear_maps,
+    multiscale,
+    planar,
+)
 from tests.contract.bijector_cases.case import BijectorCase
 
 BIJECTORS: tuple[BijectorCase, ...] = (
