@@ -24,10 +24,6 @@ __all__ = [
     "ActNorm",
     "Additive",
     "Affine",
-from tfgen.bijectors.elementwise import AffineMap, Logit, Sigmoid
-from tfgen.bijectors.planar import Planar, Radial
-
-__all__ = [
     "AffineMap",
     "Bijector",
     "Chain",
@@ -54,9 +50,4 @@ __all__ = [
     "Squeeze",
     "TanhScale",
     "Transform",
-    "Logit",
-    "MaskedAutoregressive",
-    "Planar",
-    "Radial",
-    "Sigmoid",
 ]
