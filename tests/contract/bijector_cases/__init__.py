@@ -4,10 +4,6 @@ from tests.contract.bijector_cases import (
     autoregressive,
     composed,
     couplings,
-    linear_maps,
-    multiscale,
-)
-from tests.contract.bijector_cases import autoregressive, composed, elementwise, planar
     elementwise,
     linear_maps,
     multiscale,
@@ -21,6 +17,6 @@ BIJECTORS: tuple[BijectorCase, ...] = (
     *linear_maps.CASES,
     *multiscale.CASES,
     *autoregressive.CASES,
-    *planar.CASES,
     *elementwise.CASES,
+    *planar.CASES,
 )
