@@ -1,8 +1,7 @@
 """Masked autoregressive bijectors, and their inverses."""
 
 from tests.contract.bijector_cases.case import BijectorCase
-from tfgen.bijectors import Invert, MaskedAutoregressive
-from tfgen.bijectors.transforms import Additive, Affine, RationalQuadraticSpline
+from tfgen.bijectors import Additive, Affine, Invert, MaskedAutoregressive, RationalQuadraticSpline
 
 CASES = (
     BijectorCase(
