@@ -65,7 +65,7 @@ def test_transforms_begin_near_the_identity():
     for transform, scale in [
         (bijectors.Additive(), 1.0),
         (bijectors.Affine(bijectors.TanhScale()), 1.0),
-        (bijectors.Affine(), 0.01 + 0.99 / (1 + np.exp(-2.0))),
+        (bijectors.Affine(), 0.5 + 0.5 / (1 + np.exp(-2.0))),
         (bijectors.RationalQuadraticSpline(), 1.0),
     ]:
         params = tf.zeros([1, 4, transform.num_params])
@@ -112,7 +112,7 @@ def test_scales_are_bounded_for_any_parameters():
     """Neither way overflows, of networks that return anything."""
     far = tf.constant([-1e9, -50.0, 0.0, 50.0, 1e9])
     for scale, low, high in [
-        (bijectors.SigmoidScale(), 0.01, 1.0),
+        (bijectors.SigmoidScale(minimum=0.01), 0.01, 1.0),
         (bijectors.TanhScale(2.0), np.exp(-2.0), np.exp(2.0)),
     ]:
         values, logs = scale(*[far] * scale.num_params)
@@ -128,6 +128,20 @@ def test_splines_are_the_identity_outside_of_their_bound():
         z, log_det = way(x, params)
         np.testing.assert_allclose(z, x, rtol=1e-6)
         np.testing.assert_allclose(log_det, tf.zeros([1, 4]), atol=1e-6)
+
+
+@pytest.mark.parametrize("factor", [1.0, 1e2, 1e5])
+def test_splines_are_finite_for_any_parameters(factor):
+    spline = bijectors.RationalQuadraticSpline()
+    params = tf.random.stateless_normal([50, 8, spline.num_params], [0, 1]) * factor
+    x = tf.random.stateless_uniform([50, 8], [2, 3], -3.5, 3.5)
+    for way in (spline.forward_and_log_det, spline.inverse_and_log_det):
+        with tf.GradientTape() as tape:
+            tape.watch([x, params])
+            z, log_det = way(x, params)
+            total = tf.reduce_sum(z) + tf.reduce_sum(log_det)
+        for tensor in (z, log_det, *tape.gradient(total, [x, params])):
+            assert np.isfinite(tensor).all()
 
 
 @pytest.mark.parametrize(
@@ -160,6 +174,8 @@ def test_masks_refuse_events_of_which_they_would_keep_or_move_nothing(mask, even
         (lambda: bijectors.RationalQuadraticSpline(1), ValueError),
         (lambda: bijectors.RationalQuadraticSpline(8, bound=-1.0), ValueError),
         (lambda: bijectors.RationalQuadraticSpline(8, min_size=0.2), ValueError),
+        (lambda: bijectors.RationalQuadraticSpline(8, min_size=0.0), ValueError),
+        (lambda: bijectors.RationalQuadraticSpline(8, min_slope=0.0), ValueError),
         (lambda: bijectors.RationalQuadraticSpline(8, min_slope=1.0), ValueError),
         (lambda: bijectors.Coupling("mlp"), TypeError),
         (lambda: bijectors.Coupling(dense(), "affine"), TypeError),

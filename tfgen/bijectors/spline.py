@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 
 from tfgen.bijectors.transforms import Transform
-from tfgen.core.checks import check_integer, check_not_negative, check_positive, expected
+from tfgen.core.checks import check_integer, check_positive, expected
 from tfgen.core.config import register
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ class RationalQuadraticSpline(Transform):
     Args:
         num_bins: > 1.
         bound: of the interval, > 0.
-        min_size: of a bin's width and height, relative to the interval, >= 0, below 1 / num_bins.
-        min_slope: at the knots, >= 0, below 1.
+        min_size: of a bin's width and height, relative to the interval, > 0, below 1 / num_bins.
+        min_slope: at the knots, > 0, below 1.
 
     Raises:
         TypeError: when `num_bins` is not an integer.
@@ -42,8 +42,8 @@ class RationalQuadraticSpline(Transform):
     def __post_init__(self) -> None:
         check_integer("num_bins", self.num_bins, minimum=2)
         check_positive("bound", self.bound)
-        check_not_negative("min_size", self.min_size)
-        check_not_negative("min_slope", self.min_slope)
+        check_positive("min_size", self.min_size)
+        check_positive("min_slope", self.min_slope)
         if self.min_size * self.num_bins >= 1:
             what = f"`min_size` < 1 / {self.num_bins}, the number of bins"
             raise ValueError(expected(what, self.min_size))
