@@ -116,13 +116,12 @@ class MADE(Configurable, keras.layers.Layer):
         if (condition is None) != (self._condition_kernel is None):
             what = "no `condition`" if self._condition_kernel is None else "`condition`"
             raise ValueError(expected(f"{what}, as the network was built", condition))
-        for number, width in enumerate(self.hidden_units):
+        for number in range(len(self.hidden_units)):
             hidden = self._linear(x, number)
             if number == 0 and condition is not None:
                 hidden += tf.matmul(condition, self._condition_kernel)
             hidden = self.activation(hidden)
             x = x + hidden if self.residual and number > 0 else hidden
-            x = tf.ensure_shape(x, [None, width])
         return tf.reshape(self._linear(x, -1), [-1, self.dim, self.num_params])
 
     def _linear(self, x: tf.Tensor, number: int) -> tf.Tensor:
