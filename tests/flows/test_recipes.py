@@ -1,0 +1,72 @@
+"""Recipes: each trains, comes back and samples, small; and what they refuse."""
+
+import numpy as np
+import pytest
+
+from tfgen import distributions, flows
+from tfgen.flows import recipes
+
+LEVELS = {"dequantization": distributions.UniformDequantization(4)}
+VECTORS = {
+    "nice": lambda **k: recipes.nice((3,), 2, (8,), **k),
+    "realnvp": lambda **k: recipes.realnvp((3,), 2, (8,), **k),
+    "glow": lambda **k: recipes.glow((3,), depth=1, filters=8, warmup_steps=0, **k),
+    "spline": lambda **k: recipes.spline((3,), depth=1, filters=8, num_bins=3, **k),
+    "maf": lambda **k: recipes.maf((3,), 2, (8,), **k),
+    "iaf": lambda **k: recipes.iaf((3,), 2, (8,), **k),
+    "planar": lambda **k: recipes.planar((3,), 2, **k),
+    "radial": lambda **k: recipes.radial((3,), 2, **k),
+}
+IMAGES = {
+    "nice": lambda: recipes.nice((4, 4, 1), 2, (8,), **LEVELS),
+    "realnvp": lambda: recipes.realnvp((4, 4, 1), num_levels=2, filters=4, num_blocks=1, **LEVELS),
+    "glow": lambda: recipes.glow((4, 4, 1), 2, 1, 4, **LEVELS),
+    "maf": lambda: recipes.maf((4, 4, 1), 1, (8,), **LEVELS),
+}
+
+
+def fitted(model: flows.Flow, x: np.ndarray, labels: np.ndarray | None = None) -> flows.Flow:
+    """Trains a model for a step, and looks at what its verbs return."""
+    history = model.fit(x, labels, batch_size=len(x), verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    rebuilt = model.reconstruct(x, labels).numpy()
+    np.testing.assert_allclose(rebuilt, x, atol=2e-3)
+    assert np.isfinite(model.log_prob(x, labels)).all()
+    samples = model.sample(len(x), 0, labels, temperature=0.7)
+    assert samples.shape == x.shape and np.isfinite(samples).all()
+    return model
+
+
+@pytest.mark.parametrize("recipe", VECTORS)
+def test_vectors(recipe):
+    x = 2 + 3 * np.random.default_rng(0).normal(size=(32, 3)).astype(np.float32)
+    model = fitted(VECTORS[recipe](), x)
+    assert model.bijector.log_det_is_constant == (recipe == "nice")
+
+
+@pytest.mark.parametrize("recipe", ["realnvp", "maf", "planar"])
+def test_labels(recipe):
+    x = np.random.default_rng(0).normal(size=(32, 3)).astype(np.float32)
+    fitted(VECTORS[recipe](num_classes=2), x, np.arange(32) % 2)
+
+
+@pytest.mark.parametrize("recipe", IMAGES)
+def test_images(recipe):
+    x = np.random.default_rng(0).integers(0, 4, (16, 4, 4, 1)) / np.float32(3)
+    fitted(IMAGES[recipe](), x)
+
+
+@pytest.mark.parametrize(
+    "create",
+    [
+        lambda: recipes.nice((4,), 1),
+        lambda: recipes.realnvp((1,)),
+        lambda: recipes.glow((5, 4, 1), 1, 1, 4),
+        lambda: recipes.maf((4, 4)),
+        lambda: recipes.planar((2,), 0),
+    ],
+    ids=["one coupling", "one number", "odd height", "matrix", "no layers"],
+)
+def test_refusals(create):
+    with pytest.raises(ValueError, match=r"Expected .*Received: "):
+        create()

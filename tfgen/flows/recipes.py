@@ -1,0 +1,320 @@
+"""Published flows by name: each returns a `Flow`, compiled with the optimizer of its paper.
+
+`compile` it again for another optimizer. Defaults are the published sizes; give smaller ones for
+smaller data. Images, events [height, width, channels], get uniform dequantisation of 256 levels
+unless `dequantization` is given, None for none. `ActNorm` stands where papers have batch
+normalisation.
+
+Args of all, beside their own:
+    event_shape: of one example: a vector [dim], or an image where the recipe has a form for images.
+    **kwargs: of `Flow`, such as `base`, `num_classes`, `condition_shapes`, `dequantization`,
+        `ema_decay` or `seed`.
+
+Each raises what `Flow` and its bijectors raise.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+
+from tfgen.bijectors import (
+    ActNorm,
+    Additive,
+    Affine,
+    AffineMap,
+    Bijector,
+    Chain,
+    Checkerboard,
+    Coupling,
+    Flatten,
+    Half,
+    Invert,
+    InvertibleLinear,
+    Logit,
+    MaskedAutoregressive,
+    MultiScale,
+    Planar,
+    Radial,
+    RandomPermutation,
+    RationalQuadraticSpline,
+    Reverse,
+    Squeeze,
+    TanhScale,
+    Transform,
+)
+from tfgen.core.checks import check_integer, expected
+from tfgen.distributions import UniformDequantization
+from tfgen.flows.convolutions import ResidualConvolutions
+from tfgen.flows.flow import Flow
+
+Optimizer = keras.optimizers.Optimizer
+
+
+def nice(
+    event_shape: Sequence[int],
+    num_couplings: int = 4,
+    hidden_units: Sequence[int] = (1000,) * 5,
+    **kwargs: Any,
+) -> Flow:
+    """Dinh, Krueger and Bengio, 2015, https://arxiv.org/abs/1410.8516: additive couplings.
+
+    Images are vectors of pixels in a random order. The last map scales each number. Its
+    log-determinant is constant, so that samples at a temperature are exact.
+
+    Args:
+        num_couplings: > 1, so that all numbers move.
+        hidden_units: of the network of each coupling.
+    """
+    steps = [Flatten(), RandomPermutation()] if len(event_shape) > 1 else []
+    for number in range(_at_least(2, "num_couplings", num_couplings)):
+        steps.append(Coupling(dense(hidden_units), Additive(), Half(swap=number % 2 == 1)))
+    return _flow([*steps, ActNorm()], event_shape, keras.optimizers.Adam(1e-3), **kwargs)
+
+
+def realnvp(
+    event_shape: Sequence[int],
+    num_couplings: int = 10,
+    hidden_units: Sequence[int] = (100, 100),
+    num_levels: int = 3,
+    filters: int = 64,
+    num_blocks: int = 8,
+    alpha: float = 0.05,
+    **kwargs: Any,
+) -> Flow:
+    """Dinh, Sohl-Dickstein and Bengio, 2017, https://arxiv.org/abs/1605.08803.
+
+    Images: at each level three couplings with a checkerboard, a squeeze, three over channels, and
+    half of the channels is done; the last level has four with a checkerboard. Vectors: couplings of
+    halves in turn, as in the comparison of MAF.
+
+    Args:
+        num_couplings: of vectors, > 1.
+        hidden_units: of the network of each coupling of vectors.
+        num_levels: of images, > 0.
+        filters, num_blocks: of the residual network of each coupling of images.
+        alpha: of the logit of images.
+    """
+    transform = Affine(TanhScale())
+    if len(event_shape) == 1:
+        steps = []
+        for number in range(_at_least(2, "num_couplings", num_couplings)):
+            half = Half(swap=number % 2 == 1)
+            steps += [ActNorm(), Coupling(dense(hidden_units), transform, half)]
+        return _flow(steps, event_shape, keras.optimizers.Adam(1e-3), **kwargs)
+
+    def couplings(mask: Callable[..., Any], count: int) -> list[Bijector]:
+        steps = []
+        for number in range(count):
+            network = ResidualConvolutions(filters, num_blocks)
+            steps += [ActNorm(), Coupling(network, transform, mask(swap=number % 2 == 1))]
+        return steps
+
+    levels = [
+        Chain([*couplings(Checkerboard, 3), Squeeze(), *couplings(Half, 3)])
+        for _ in range(_at_least(1, "num_levels", num_levels) - 1)
+    ]
+    levels.append(Chain(couplings(Checkerboard, 4)))
+    steps = [Logit(alpha), MultiScale(levels)]
+    return _flow(steps, event_shape, keras.optimizers.Adam(1e-3, clipnorm=50.0), **kwargs)
+
+
+def glow(
+    event_shape: Sequence[int],
+    num_levels: int = 3,
+    depth: int = 32,
+    filters: int = 512,
+    additive: bool = False,
+    warmup_steps: int = 4000,
+    **kwargs: Any,
+) -> Flow:
+    """Kingma and Dhariwal, 2018, https://arxiv.org/abs/1807.03039: its sizes for CIFAR-10.
+
+    Each step is ActNorm, an invertible 1x1 convolution and a coupling; the half that is factored
+    out at a level has a learned prior given the other. Vectors have one level.
+
+    Args:
+        num_levels: of images, > 0, each of which halves height and width.
+        depth: steps of each level, > 0.
+        filters: of the hidden layers of each coupling.
+        additive: whether couplings are additive, not affine.
+        warmup_steps: over which the learning rate rises to 1e-3, >= 0.
+    """
+    transform = Additive() if additive else Affine()
+    steps = _glow(event_shape, num_levels, depth, filters, transform)
+    return _flow(steps, event_shape, keras.optimizers.Adamax(_warm(1e-3, warmup_steps)), **kwargs)
+
+
+def spline(
+    event_shape: Sequence[int],
+    num_levels: int = 3,
+    depth: int = 7,
+    filters: int = 96,
+    num_bins: int = 8,
+    bound: float = 3.0,
+    **kwargs: Any,
+) -> Flow:
+    """Durkan, Bekasov, Murray and Papamakarios, 2019, https://arxiv.org/abs/1906.04032 (NSF).
+
+    Couplings whose numbers move by rational-quadratic splines, between linear maps; images as in
+    Glow. Vectors have one level.
+
+    Args:
+        num_levels, depth, filters: as for `glow`; of vectors, two hidden layers of `filters` units.
+        num_bins: of each spline.
+        bound: of the interval of each spline.
+    """
+    transform = RationalQuadraticSpline(num_bins, bound)
+    steps = _glow(event_shape, num_levels, depth, filters, transform)
+    return _flow(steps, event_shape, keras.optimizers.Adam(5e-4, clipnorm=5.0), **kwargs)
+
+
+def maf(
+    event_shape: Sequence[int],
+    num_layers: int = 5,
+    hidden_units: Sequence[int] = (512, 512),
+    transform: Transform | None = None,
+    alpha: float = 1e-6,
+    **kwargs: Any,
+) -> Flow:
+    """Papamakarios, Pavlakou and Murray, 2017, https://arxiv.org/abs/1705.07057.
+
+    Each layer is autoregressive in the reverse order of the one before; its density takes one pass,
+    a sample as many as an example has numbers. Images are vectors of logits of pixels.
+
+    Args:
+        num_layers: > 0.
+        hidden_units: of the masked network of each layer.
+        transform: of each number, affine unless given; `RationalQuadraticSpline()` makes it the
+            autoregressive NSF.
+        alpha: of the logit of images.
+    """
+    layers = _autoregressive(num_layers, hidden_units, transform)
+    steps = [*_as_vector(event_shape, alpha), *layers]
+    return _flow(steps, event_shape, keras.optimizers.Adam(1e-4), **kwargs)
+
+
+def iaf(
+    event_shape: Sequence[int],
+    num_layers: int = 5,
+    hidden_units: Sequence[int] = (512, 512),
+    transform: Transform | None = None,
+    alpha: float = 1e-6,
+    **kwargs: Any,
+) -> Flow:
+    """Kingma et al., 2016, https://arxiv.org/abs/1606.04934: MAF turned round.
+
+    A sample takes one pass, and a density as many as an example has numbers, which makes maximum
+    likelihood slow for more than a few.
+
+    Args:
+        num_layers, hidden_units, transform, alpha: as for `maf`.
+    """
+    layers = _autoregressive(num_layers, hidden_units, transform)
+    turned = [Invert(b) if isinstance(b, MaskedAutoregressive) else b for b in layers]
+    steps = [*_as_vector(event_shape, alpha), *turned]
+    return _flow(steps, event_shape, keras.optimizers.Adam(1e-4), **kwargs)
+
+
+def planar(event_shape: Sequence[int], num_layers: int = 32, **kwargs: Any) -> Flow:
+    """Rezende and Mohamed, 2015, https://arxiv.org/abs/1505.05770: planar maps of vectors.
+
+    Args:
+        num_layers: > 0.
+    """
+    steps = [Planar() for _ in range(_at_least(1, "num_layers", num_layers))]
+    return _flow([ActNorm(), *steps], event_shape, keras.optimizers.Adam(1e-3), **kwargs)
+
+
+def radial(event_shape: Sequence[int], num_layers: int = 32, **kwargs: Any) -> Flow:
+    """Rezende and Mohamed, 2015, https://arxiv.org/abs/1505.05770: radial maps of vectors.
+
+    Args:
+        num_layers: > 0.
+    """
+    steps = [Radial() for _ in range(_at_least(1, "num_layers", num_layers))]
+    return _flow([ActNorm(), *steps], event_shape, keras.optimizers.Adam(1e-3), **kwargs)
+
+
+# Parts.
+
+
+def dense(hidden_units: Sequence[int]) -> keras.layers.Layer:
+    """Returns a network of vectors: dense layers with ReLU."""
+    return keras.Sequential([keras.layers.Dense(units, "relu") for units in hidden_units])
+
+
+def _glow(
+    event_shape: Sequence[int], num_levels: int, depth: int, filters: int, transform: Transform
+) -> list[Bijector]:
+    """Returns the steps of a Glow: vectors, or images in several levels."""
+    _at_least(1, "depth", depth)
+
+    def network(rank: int) -> keras.layers.Layer:
+        if rank == 1:
+            return dense((filters, filters))
+        convolution = keras.layers.Conv2D
+        layers = [convolution(filters, size, padding="same", activation="relu") for size in (3, 1)]
+        return keras.Sequential(layers)
+
+    def steps() -> list[Bijector]:
+        return [
+            made
+            for _ in range(depth)
+            for made in (
+                ActNorm(),
+                InvertibleLinear(),
+                Coupling(network(len(event_shape)), transform),
+            )
+        ]
+
+    if len(event_shape) == 1:
+        return steps()
+    levels = []
+    for number in range(_at_least(1, "num_levels", num_levels)):
+        # The prior of what is factored out is a convolution of what goes on.
+        is_last = number == num_levels - 1
+        prior = [] if is_last else [Coupling(keras.layers.Identity(), transform)]
+        levels.append(Chain([Squeeze(), *steps(), *prior]))
+    return [AffineMap(-0.5, 1.0), MultiScale(levels)]
+
+
+def _autoregressive(
+    num_layers: int, hidden_units: Sequence[int], transform: Transform | None
+) -> list[Bijector]:
+    steps = []
+    for _ in range(_at_least(1, "num_layers", num_layers)):
+        steps += [ActNorm(), MaskedAutoregressive(hidden_units, transform), Reverse()]
+    return steps[:-1]
+
+
+def _as_vector(event_shape: Sequence[int], alpha: float) -> list[Bijector]:
+    return [] if len(event_shape) == 1 else [Logit(alpha), Flatten()]
+
+
+def _flow(
+    steps: list[Bijector], event_shape: Sequence[int], optimizer: Optimizer, **kwargs: Any
+) -> Flow:
+    """Returns a compiled flow; images are dequantised unless it is said otherwise."""
+    if len(event_shape) not in (1, 3):
+        what = "`event_shape` of a vector [dim] or an image [height, width, channels]"
+        raise ValueError(expected(what, tuple(event_shape)))
+    if len(event_shape) == 3 and "dequantization" not in kwargs:
+        kwargs["dequantization"] = UniformDequantization()
+    model = Flow(Chain(steps), event_shape, **kwargs)
+    model.compile(optimizer)
+    return model
+
+
+def _warm(rate: float, steps: int) -> Any:
+    """Returns a learning rate that rises to a constant over so many steps."""
+    if not steps:
+        return rate
+    return keras.optimizers.schedules.CosineDecay(
+        0.0, 1, alpha=1.0, warmup_target=rate, warmup_steps=steps
+    )
+
+
+def _at_least(minimum: int, name: str, value: int) -> int:
+    check_integer(name, value, minimum)
+    return value
