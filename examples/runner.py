@@ -282,11 +282,14 @@ def export_and_check(model: tfgen.GenerativeModel, path: Path, numbers: dict[str
     given = {name: specs.rows(spec, 4).numpy() for name, spec in model.condition_specs.items()}
     with tfgen.serving.SessionLoader(version) as served:
         seeds = [FLAGS.seed + (row << 32) for row in range(4)]
-        images = served("sample", seed=seeds, **given)["images"]
-    difference = float(np.abs(images - model.sample(4, FLAGS.seed, given or None)).max())
+        plain = {"temperature": np.ones(4, np.float32)} if model.has_temperature else {}
+        found = served("sample", seed=seeds, **plain, **given)[model.event_spec.name]
+    difference = float(np.abs(found - model.sample(4, FLAGS.seed, given or None)).max())
     served_as = type(model).__name__.lower()
-    instance = {"seed": 0} | {name: rows[0].tolist() for name, rows in given.items()}
-    request = json.dumps({"signature_name": "sample_png", "instances": [instance]})
+    inputs = plain | given
+    instance = {"seed": 0} | {name: rows[0].tolist() for name, rows in inputs.items()}
+    signature = "sample_png" if specs.is_image(model.event_spec) else "sample"
+    request = json.dumps({"signature_name": signature, "instances": [instance]})
     if difference > (1e-4 if FLAGS.mixed_precision == "none" else 2e-2):  # Of values in [0, 1].
         raise RuntimeError(f"{version} differs from the model by {difference}")
     print(

@@ -19,7 +19,7 @@ VECTORS = {
 }
 IMAGES = {
     "nice": lambda: recipes.nice((4, 4, 1), 2, (8,), **LEVELS),
-    "realnvp": lambda: recipes.realnvp((4, 4, 1), num_levels=2, filters=4, num_blocks=1, **LEVELS),
+    "realnvp": lambda: recipes.realnvp((4, 4, 1), num_scales=2, filters=4, num_blocks=1, **LEVELS),
     "glow": lambda: recipes.glow((4, 4, 1), 2, 1, 4, **LEVELS),
     "maf": lambda: recipes.maf((4, 4, 1), 1, (8,), **LEVELS),
 }

@@ -76,7 +76,7 @@ def realnvp(
     event_shape: Sequence[int],
     num_couplings: int = 10,
     hidden_units: Sequence[int] = (100, 100),
-    num_levels: int = 3,
+    num_scales: int = 3,
     filters: int = 64,
     num_blocks: int = 8,
     alpha: float = 0.05,
@@ -91,7 +91,7 @@ def realnvp(
     Args:
         num_couplings: of vectors, > 1.
         hidden_units: of the network of each coupling of vectors.
-        num_levels: of images, > 0.
+        num_scales: of images, > 0.
         filters, num_blocks: of the residual network of each coupling of images.
         alpha: of the logit of images.
     """
@@ -112,7 +112,7 @@ def realnvp(
 
     levels = [
         Chain([*couplings(Checkerboard, 3), Squeeze(), *couplings(Half, 3)])
-        for _ in range(_at_least(1, "num_levels", num_levels) - 1)
+        for _ in range(_at_least(1, "num_scales", num_scales) - 1)
     ]
     levels.append(Chain(couplings(Checkerboard, 4)))
     steps = [Logit(alpha), MultiScale(levels)]
@@ -121,7 +121,7 @@ def realnvp(
 
 def glow(
     event_shape: Sequence[int],
-    num_levels: int = 3,
+    num_scales: int = 3,
     depth: int = 32,
     filters: int = 512,
     additive: bool = False,
@@ -134,20 +134,20 @@ def glow(
     out at a level has a learned prior given the other. Vectors have one level.
 
     Args:
-        num_levels: of images, > 0, each of which halves height and width.
+        num_scales: of images, > 0, each of which halves height and width.
         depth: steps of each level, > 0.
         filters: of the hidden layers of each coupling.
         additive: whether couplings are additive, not affine.
         warmup_steps: over which the learning rate rises to 1e-3, >= 0.
     """
     transform = Additive() if additive else Affine()
-    steps = _glow(event_shape, num_levels, depth, filters, transform)
+    steps = _glow(event_shape, num_scales, depth, filters, transform)
     return _flow(steps, event_shape, keras.optimizers.Adamax(_warm(1e-3, warmup_steps)), **kwargs)
 
 
 def spline(
     event_shape: Sequence[int],
-    num_levels: int = 3,
+    num_scales: int = 3,
     depth: int = 7,
     filters: int = 96,
     num_bins: int = 8,
@@ -160,12 +160,12 @@ def spline(
     Glow. Vectors have one level.
 
     Args:
-        num_levels, depth, filters: as for `glow`; of vectors, two hidden layers of `filters` units.
+        num_scales, depth, filters: as for `glow`; of vectors, two hidden layers of `filters` units.
         num_bins: of each spline.
         bound: of the interval of each spline.
     """
     transform = RationalQuadraticSpline(num_bins, bound)
-    steps = _glow(event_shape, num_levels, depth, filters, transform)
+    steps = _glow(event_shape, num_scales, depth, filters, transform)
     return _flow(steps, event_shape, keras.optimizers.Adam(5e-4, clipnorm=5.0), **kwargs)
 
 
@@ -245,7 +245,7 @@ def dense(hidden_units: Sequence[int]) -> keras.layers.Layer:
 
 
 def _glow(
-    event_shape: Sequence[int], num_levels: int, depth: int, filters: int, transform: Transform
+    event_shape: Sequence[int], num_scales: int, depth: int, filters: int, transform: Transform
 ) -> list[Bijector]:
     """Returns the steps of a Glow: vectors, or images in several levels."""
     _at_least(1, "depth", depth)
@@ -271,9 +271,9 @@ def _glow(
     if len(event_shape) == 1:
         return steps()
     levels = []
-    for number in range(_at_least(1, "num_levels", num_levels)):
+    for number in range(_at_least(1, "num_scales", num_scales)):
         # The prior of what is factored out is a convolution of what goes on.
-        is_last = number == num_levels - 1
+        is_last = number == num_scales - 1
         prior = [] if is_last else [Coupling(keras.layers.Identity(), transform)]
         levels.append(Chain([Squeeze(), *steps(), *prior]))
     return [AffineMap(-0.5, 1.0), MultiScale(levels)]

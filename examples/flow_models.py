@@ -1,0 +1,129 @@
+"""The flows that train_flow.py can train, and the flags that choose among them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import runner
+from absl import flags
+
+import tfgen
+from tfgen import distributions
+from tfgen.core.checks import expected
+from tfgen.flows import Flow, recipes
+
+FLAGS = flags.FLAGS
+
+MOST_LEVELS = 256
+LOOKED_AT = 256
+"""Examples that show the levels of all."""
+
+flags.DEFINE_integer(
+    "depth",
+    None,
+    "Couplings or layers of a flow of vectors (8), or steps of each scale of an image (4).",
+    1,
+)
+flags.DEFINE_integer("scales", 2, "Of a flow of images.", 1)
+flags.DEFINE_integer("filters", 64, "Of convolutions inside couplings, and units of spline's.", 1)
+runner.define_sizes("hidden_units", ["128", "128"], "Of networks of vectors.")
+flags.DEFINE_integer("warmup_steps", 100, "Over which the learning rate of glow rises.", 0)
+flags.DEFINE_float("ema_decay", 0.99, "Of the average of the weights; 0 for none.", 0.0, 1.0)
+flags.DEFINE_bool("conditional", False, "Give the flow the labels of the data.")
+flags.DEFINE_integer("num_classes", None, "Of --conditional; as many as the data have labels.", 2)
+flags.DEFINE_integer(
+    "num_levels",
+    None,
+    "Of the values of images, k / (num_levels - 1); the fewest that the data are on unless given.",
+    2,
+)
+flags.register_multi_flags_validator(
+    ["conditional", "num_classes"],
+    lambda given: given["conditional"] or given["num_classes"] is None,
+    "--num_classes goes with --conditional",
+)
+
+
+def _sizes() -> list[int]:
+    return [int(size) for size in FLAGS.hidden_units]
+
+
+def _depth(shape: tuple[int, ...]) -> int:
+    return FLAGS.depth or (8 if len(shape) == 1 else 4)
+
+
+def _glow(shape: tuple[int, ...], **options: Any) -> Flow:
+    sizes = (FLAGS.scales, _depth(shape), FLAGS.filters)
+    return recipes.glow(shape, *sizes, warmup_steps=FLAGS.warmup_steps, **options)
+
+
+def _realnvp(shape: tuple[int, ...], **options: Any) -> Flow:
+    convolutions = (FLAGS.scales, FLAGS.filters, 2)
+    return recipes.realnvp(shape, _depth(shape), _sizes(), *convolutions, **options)
+
+
+def _spline(shape: tuple[int, ...], **options: Any) -> Flow:
+    return recipes.spline(shape, FLAGS.scales, _depth(shape), FLAGS.filters, **options)
+
+
+RECIPES: dict[str, Callable[..., Flow]] = {
+    "nice": lambda shape, **k: recipes.nice(shape, _depth(shape), _sizes(), **k),
+    "realnvp": _realnvp,
+    "glow": _glow,
+    "spline": _spline,
+    "maf": lambda shape, **k: recipes.maf(shape, _depth(shape), _sizes(), **k),
+    "iaf": lambda shape, **k: recipes.iaf(shape, _depth(shape), _sizes(), **k),
+    "planar": lambda shape, **k: recipes.planar(shape, 4 * _depth(shape), **k),
+    "radial": lambda shape, **k: recipes.radial(shape, 4 * _depth(shape), **k),
+}
+OF_VECTORS = ("planar", "radial")
+"""Recipes that take no images."""
+
+flags.DEFINE_enum("recipe", "glow", sorted(RECIPES), "The bijectors and their order.")
+
+
+def make_flow(train: tfgen.data.Examples) -> Flow:
+    """Returns the flow that the flags describe, compiled.
+
+    Raises:
+        ValueError: when the data do not suit it.
+    """
+    shape = train.event_shape
+    options: dict[str, Any] = {"ema_decay": FLAGS.ema_decay or None, "seed": FLAGS.seed}
+    if len(shape) not in (1, 3):
+        raise ValueError(expected("images, or points [num_examples, dim] of floats", train))
+    if FLAGS.recipe in OF_VECTORS and len(shape) == 3:
+        what = f"points, an .npy file of floats [num_examples, dim], for --recipe={FLAGS.recipe}"
+        raise ValueError(expected(what, train))
+    if FLAGS.conditional:
+        if train.num_classes is None:
+            raise ValueError(expected("data with labels", train))
+        options["num_classes"] = FLAGS.num_classes or train.num_classes
+    if len(shape) == 3:
+        options["dequantization"] = distributions.UniformDequantization(num_levels(train))
+    flow = RECIPES[FLAGS.recipe](shape, **options)
+    if FLAGS.learning_rate is not None:
+        flow.compile(keras.optimizers.Adam(FLAGS.learning_rate), jit_compile=FLAGS.jit_compile)
+    elif FLAGS.jit_compile is not None:
+        flow.compile(flow.optimizer, jit_compile=FLAGS.jit_compile)
+    return flow
+
+
+def num_levels(train: tfgen.data.Examples) -> int:
+    """Returns the number of levels of images: what the flag says, or the fewest that fit.
+
+    Raises:
+        ValueError: when none do.
+    """
+    if FLAGS.num_levels:
+        return FLAGS.num_levels
+    if train.stored_dtype == np.uint8:
+        return MOST_LEVELS
+    x = train.as_float(slice(0, LOOKED_AT))
+    for levels in range(2, MOST_LEVELS + 1):
+        places = x * (levels - 1)
+        if np.abs(places - np.round(places)).max() < 1e-3:
+            return levels
+    what = f"images on at most {MOST_LEVELS} levels, such as uint8 (or --num_levels)"
+    raise ValueError(expected(what, train))
