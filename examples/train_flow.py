@@ -4,9 +4,9 @@
     python examples/train_flow.py --recipe=maf --dataset=points.npy
 
 Without flags it trains a small Glow on scikit-learn's embedded digits and needs no network. Points
-are floats [num_examples, dim]. The run writes samples.png, interpolation.png, metrics.json with
-bits per dimension, history.csv, model.keras and serving/1/ under --workdir, and goes on where it
-stopped when started again.
+are floats [num_examples, dim], in an .npy file, or "x" of an .npz file with labels "y". The run
+writes samples.png, interpolation.png, metrics.json with bits per dimension, history.csv,
+model.keras and serving/1/ under --workdir, and goes on where it stopped when started again.
 """
 
 from pathlib import Path
@@ -18,6 +18,7 @@ console.prepare()  # Before TensorFlow is imported.
 import data_flags
 import flow_models
 import numpy as np
+import point_files
 import runner
 import tensorflow as tf
 from absl import flags
@@ -57,7 +58,7 @@ def _check_temperatures(texts: list[str]) -> bool:
 def main(workdir: Path, strategy: tf.distribute.Strategy) -> None:
     """Trains, measures, draws and exports one flow."""
     with runner.errors_as_messages():
-        train, heldout = data_flags.load_both()
+        train, heldout = point_files.load_both()
         with strategy.scope():
             flow = flow_models.make_flow(train)
         size = data_flags.batch_size(FLAGS.batch_size, BATCH_SIZE, len(train))

@@ -387,7 +387,7 @@ def _flow_on_flow(exact: bool = False) -> flows.Flow:
 
 
 def _flow_images(exact: bool = False) -> flows.Flow:
-    network = keras.layers.Conv2D(3, 3, padding="same", activation="relu")
+    network = flows.ResidualConvolutions(3, 1)
     noise = affine_bijector.AffineBijector()
     return flows.Flow(
         affine_bijector.AffineBijector(),

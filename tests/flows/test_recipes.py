@@ -37,20 +37,26 @@ def fitted(model: flows.Flow, x: np.ndarray, labels: np.ndarray | None = None) -
     return model
 
 
-@pytest.mark.parametrize("recipe", VECTORS)
+def some(recipes: dict, quick: tuple[str, ...]) -> list:
+    """Returns the names of recipes, of which those that are not quick are left to CI."""
+    slow = [pytest.param(name, marks=pytest.mark.ci) for name in recipes if name not in quick]
+    return [*quick, *slow]
+
+
+@pytest.mark.parametrize("recipe", some(VECTORS, ("nice", "spline")))
 def test_vectors(recipe):
     x = 2 + 3 * np.random.default_rng(0).normal(size=(32, 3)).astype(np.float32)
     model = fitted(VECTORS[recipe](), x)
     assert model.bijector.log_det_is_constant == (recipe == "nice")
 
 
-@pytest.mark.parametrize("recipe", ["realnvp", "maf", "planar"])
+@pytest.mark.parametrize("recipe", some(dict.fromkeys(["maf", "planar"]), ("realnvp",)))
 def test_labels(recipe):
     x = np.random.default_rng(0).normal(size=(32, 3)).astype(np.float32)
     fitted(VECTORS[recipe](num_classes=2), x, np.arange(32) % 2)
 
 
-@pytest.mark.parametrize("recipe", IMAGES)
+@pytest.mark.parametrize("recipe", some(IMAGES, ("glow",)))
 def test_images(recipe):
     x = np.random.default_rng(0).integers(0, 4, (16, 4, 4, 1)) / np.float32(3)
     fitted(IMAGES[recipe](), x)
