@@ -142,7 +142,7 @@ class TanhScale(Scale):
         https://arxiv.org/abs/1605.08803.
     """
 
-    bound: float = 4.0
+    bound: float = 2.0
 
     def __post_init__(self) -> None:
         check_positive("bound", self.bound)
