@@ -75,9 +75,10 @@ class MADE(Configurable, keras.layers.Layer):
         self._masks.append(np.repeat(last, self.num_params, axis=1))
         self._kernels, self._biases = [], []
         for number, mask in enumerate(self._masks):
-            initial = "zeros" if mask is self._masks[-1] else "glorot_uniform"
-            kernel = self.add_weight(mask.shape, name=f"kernel_{number}", initializer=initial)
-            bias = self.add_weight(mask.shape[1:], name=f"bias_{number}", initializer="zeros")
+            initial = ("glorot_uniform", _spread(mask)) if number < len(self.hidden_units) else None
+            of_kernel, of_bias = initial or ("zeros", "zeros")
+            kernel = self.add_weight(mask.shape, name=f"kernel_{number}", initializer=of_kernel)
+            bias = self.add_weight(mask.shape[1:], name=f"bias_{number}", initializer=of_bias)
             self._kernels.append(kernel)
             self._biases.append(bias)
         self._condition_kernel = None
@@ -133,6 +134,15 @@ class MADE(Configurable, keras.layers.Layer):
     def compute_output_shape(self, x_shape: Any, condition_shape: Any = None) -> Any:
         """Returns (batch, dim, num_params)."""
         return (*x_shape, self.num_params)
+
+
+def _spread(mask: np.ndarray) -> keras.initializers.Initializer:
+    """Returns the initializer of biases that part units which see a few inputs alone.
+
+    With biases of zero, all units that see one input bend at its zero, which learns slowly.
+    """
+    limit = max(mask.sum() / mask.shape[1], 1.0) ** -0.5
+    return keras.initializers.RandomUniform(-limit, limit)
 
 
 def check_hidden_units(hidden_units: Sequence[int]) -> tuple[int, ...]:
