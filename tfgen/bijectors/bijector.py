@@ -42,17 +42,17 @@ class Bijector(Configurable, keras.layers.Layer, ABC):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})  # Also where networks are of half.
 
-    def build(self, input_shape: Sequence[int | None], condition_shape: Any = None) -> None:
+    def build(self, x_shape: Sequence[int | None], condition_shape: Any = None) -> None:
         """Makes the weights.
 
         Args:
-            input_shape: of x, (None, *event).
+            x_shape: (None, *event).
             condition_shape: (None, features), or None for an unconditional bijector.
 
         Raises:
             ValueError: when the map is not defined for such events.
         """
-        self.event_shape = tuple(input_shape[1:])
+        self.event_shape = tuple(x_shape[1:])
         self.condition_dim = None if condition_shape is None else int(condition_shape[-1])
         if None in self.event_shape:
             raise ValueError(expected("events of a known shape", self.event_shape))
@@ -105,9 +105,9 @@ class Bijector(Configurable, keras.layers.Layer, ABC):
         """
         return event_shape
 
-    def compute_output_shape(self, input_shape: Any, condition_shape: Any = None) -> Any:
+    def compute_output_shape(self, x_shape: Any, condition_shape: Any = None) -> Any:
         """Returns the shape of z with its batch axis, for Keras."""
-        return (input_shape[0], *self.output_shape(tuple(input_shape[1:])))
+        return (x_shape[0], *self.output_shape(tuple(x_shape[1:])))
 
     @property
     def draws(self) -> bool:

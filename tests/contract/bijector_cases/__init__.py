@@ -2,7 +2,6 @@
 
 from tests.contract.bijector_cases import (
     autoregressive,
-    composed,
     couplings,
     elementwise,
     linear_maps,
@@ -12,7 +11,6 @@ from tests.contract.bijector_cases import (
 from tests.contract.bijector_cases.case import BijectorCase
 
 BIJECTORS: tuple[BijectorCase, ...] = (
-    *composed.CASES,
     *couplings.CASES,
     *linear_maps.CASES,
     *multiscale.CASES,

@@ -1,3 +1,0 @@
-"""Bijectors made of others."""
-
-CASES = ()
