@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfgen.bijectors import MaskedAutoregressive
+from tfgen.bijectors import MaskedAutoregressive, SoftScale
 from tfgen.bijectors.autoregressive import _one_by_one
 from tfgen.bijectors.chain import build
 
@@ -94,6 +94,14 @@ def test_numbers_whose_turn_has_not_come_cannot_spoil_those_before():
         return 1.0 - 100.0 * tf.matmul((1.0 - y) ** 3, before)
 
     np.testing.assert_array_equal(_one_by_one(step, tf.zeros([1, 30]), tf.range(30)), [[1.0] * 30])
+
+
+def test_the_scale_is_bounded_both_ways():
+    scale, log_scale = SoftScale(2.0)(tf.constant([-1e9, 0.0, 2.0, 1e9]))
+    np.testing.assert_allclose(log_scale, [-2.0, 0.0, 1.0, 2.0], rtol=1e-6)
+    np.testing.assert_allclose(scale, np.exp([-2.0, 0.0, 1.0, 2.0]), rtol=1e-6)
+    with pytest.raises(ValueError, match="`bound` to be a finite number > 0"):
+        SoftScale(0.0)
 
 
 def test_bad_arguments_are_refused():

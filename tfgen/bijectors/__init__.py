@@ -2,6 +2,7 @@
 
 from tfgen.bijectors.actnorm import ActNorm
 from tfgen.bijectors.autoregressive import MaskedAutoregressive
+from tfgen.bijectors.autoregressive import MaskedAutoregressive, SoftScale
 from tfgen.bijectors.bijector import Bijector
 from tfgen.bijectors.chain import Chain, Invert
 from tfgen.bijectors.coupling import Coupling
@@ -50,4 +51,5 @@ __all__ = [
     "Squeeze",
     "TanhScale",
     "Transform",
+    "SoftScale",
 ]
