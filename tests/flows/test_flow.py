@@ -71,12 +71,15 @@ def test_log_prob_beside_a_dequantisation_is_of_continuous_examples():
     assert np.exp(log_prob).sum() * (x[1, 0] - x[0, 0]) == pytest.approx(1, abs=1e-3)
 
 
-def test_additive_flows_are_exact_at_a_temperature():
+def test_additive_couplings_are_exact_at_a_temperature():
     """Samples at 1/2 are of p^2, normalised: by their mean log density."""
-    model = moved(flows.Flow(AffineBijector(), (2,), distributions.DiagonalGaussian(2)))
-    axis = np.linspace(-8, 8, 201, dtype=np.float32)
+    model = moved(flows.recipes.nice((2,), 2, (8,), base=distributions.DiagonalGaussian(2)))
+    assert model.bijector.log_det_is_constant
+    axis = np.linspace(-12, 12, 401, dtype=np.float32)
     grid = np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 2)
     log_prob = model.log_prob(grid).numpy().astype(np.float64)
+    cell = (axis[1] - axis[0]) ** 2
+    assert np.exp(log_prob).sum() * cell == pytest.approx(1, abs=1e-3)
     weights = np.exp(2 * log_prob)
     expected = np.sum(weights * log_prob) / weights.sum()
     found = model.log_prob(model.sample(4000, 0, temperature=0.5)).numpy()
