@@ -41,7 +41,7 @@ class SoftScale(Scale):
 
     def __call__(self, *params: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the scale and its logarithm."""
-        log_scale = params[0] / (1 + tf.abs(params[0]) / self.bound)
+        log_scale = self.bound * tf.nn.softsign(params[0] * (1 / self.bound))
         return tf.exp(log_scale), log_scale
 
 
