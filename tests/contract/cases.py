@@ -14,9 +14,9 @@ import numpy as np
 import tensorflow as tf
 
 from tests.contract.models import (
-    affine_bijector,
     affine_flow,
     codebook,
+    flow_models,
     levels_vae,
     moments,
     parts,
@@ -25,7 +25,7 @@ from tests.contract.models import (
 )
 from tests.contract.noise import SameNoise
 from tests.contract.values import perceptual
-from tfgen import adversarial, bijectors, distributions, flows, latent, layers, losses, networks
+from tfgen import adversarial, distributions, latent, layers, losses, networks
 from tfgen.core import specs
 from tfgen.data.examples import Batch, Examples
 from tfgen.model import GenerativeModel, Inversion, Stage, StagedModel
@@ -363,56 +363,6 @@ def _flow(exact: bool = False) -> affine_flow.AffineFlow:
     return affine_flow.AffineFlow(2, seed=1)
 
 
-def _flow_labels(exact: bool = False) -> flows.Flow:
-    """One of points, and of labels, which begin from a mixture of their own."""
-    return flows.Flow(
-        affine_bijector.AffineBijector(),
-        (2,),
-        distributions.DiagonalMixture(2, 3, conditional=True, spread=0.5, seed=1),
-        num_classes=3,
-        ema_decay=0.9,
-        seed=1,
-    )
-
-
-def _flow_on_flow(exact: bool = False) -> flows.Flow:
-    base = distributions.DiagonalGaussian(2)
-    bijector = affine_bijector.AffineBijector()
-    return flows.Flow(
-        bijectors.Chain([affine_bijector.AffineBijector()]),
-        (2,),
-        flows.Transformed(bijector, base, dim=2),
-        event_name="points",
-    )
-
-
-def _flow_images(exact: bool = False) -> flows.Flow:
-    network = flows.ResidualConvolutions(3, 1)
-    noise = affine_bijector.AffineBijector()
-    return flows.Flow(
-        affine_bijector.AffineBijector(),
-        (8, 8, 1),
-        dequantization=None
-        if exact
-        else distributions.VariationalDequantization(network, noise, num_levels=4),
-        ema_decay=0.8,
-        seed=2,
-    )
-
-
-def _hybrid_flow(exact: bool = False) -> flows.HybridFlow:
-    return flows.HybridFlow(
-        affine_bijector.AffineBijector(),
-        (8, 8, 1),
-        num_classes=3,
-        classifier=networks.MLP((3,), (8,)),
-        likelihood_weight=0.1,
-        base=distributions.DiagonalGaussian(64),
-        dequantization=None if exact else distributions.UniformDequantization(4),
-        ema_decay=0.8,
-    )
-
-
 def _tokens(exact: bool = False) -> token_model.TokenModel:
     return token_model.TokenModel(4, 3, num_classes=2, seed=3)
 
@@ -458,11 +408,6 @@ def _bijector(model: GenerativeModel) -> list[keras.Variable]:
     return model.bijector.trainable_variables
 
 
-def _noise_network(model: GenerativeModel) -> list[keras.Variable]:
-    """Returns the weights before a projection that begins as zero."""
-    return model.dequantization.network.trainable_variables if model.dequantization else []
-
-
 def _last_bias(model: GenerativeModel) -> list[keras.Variable]:
     return [variable for variable in _discriminator(model) if variable.shape == (1,)]
 
@@ -492,13 +437,13 @@ MODELS = (
     ModelCase("levels_vae", _levels, images, unserved=_trained_decoder),
     ModelCase("affine_flow", _flow, vectors, falls=False, unserved=None),
     ModelCase(
-        "flow_labels", _flow_labels, vectors, falls=False, labels=_labels, unserved=_bijector
+        "flow_labels", flow_models.labels, vectors, falls=False, labels=_labels, unserved=_bijector
     ),
-    ModelCase("flow_on_flow", _flow_on_flow, vectors, falls=False, unserved=None),
+    ModelCase("flow_on_flow", flow_models.on_flow, vectors, falls=False, unserved=None),
+    ModelCase("flow_images", flow_models.images, levels, falls=False, unserved=_bijector),
     ModelCase(
-        "flow_images", _flow_images, levels, falls=False, unserved=_bijector, idle=_noise_network
+        "hybrid_flow", flow_models.hybrid, levels, falls=False, labels=_labels, unserved=_bijector
     ),
-    ModelCase("hybrid_flow", _hybrid_flow, levels, falls=False, labels=_labels, unserved=_bijector),
     ModelCase("tokens", _tokens, tokens, labels=_parities, unserved=None),
     _codebooks("codebook", _codebook),
     _codebooks("codebook_alone", _codebook_alone, samples=False),

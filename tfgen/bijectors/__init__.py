@@ -1,7 +1,6 @@
 """Invertible maps with known log-determinants: Keras layers, and TFP bijectors per call."""
 
 from tfgen.bijectors.actnorm import ActNorm
-from tfgen.bijectors.autoregressive import MaskedAutoregressive
 from tfgen.bijectors.autoregressive import MaskedAutoregressive, SoftScale
 from tfgen.bijectors.bijector import Bijector
 from tfgen.bijectors.chain import Chain, Invert
