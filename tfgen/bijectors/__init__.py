@@ -10,8 +10,18 @@ from tfgen.bijectors.linear import InvertibleLinear, Permute, RandomPermutation,
 from tfgen.bijectors.masks import ChannelMask, Checkerboard, Half, Mask
 from tfgen.bijectors.multiscale import MultiScale
 from tfgen.bijectors.planar import Planar, Radial
+from tfgen.bijectors.residual import InvertibleResidual
 from tfgen.bijectors.shapes import Flatten, Reshape, Squeeze
 from tfgen.bijectors.spline import RationalQuadraticSpline
+from tfgen.bijectors.trace import (
+    ExactLogDet,
+    GeometricTerms,
+    LogDet,
+    NumTerms,
+    PoissonTerms,
+    PowerSeries,
+    RussianRoulette,
+)
 from tfgen.bijectors.transforms import (
     Additive,
     Affine,
@@ -30,21 +40,29 @@ __all__ = [
     "ChannelMask",
     "Checkerboard",
     "Coupling",
+    "ExactLogDet",
     "Flatten",
+    "GeometricTerms",
     "Half",
     "Invert",
     "InvertibleLinear",
+    "InvertibleResidual",
+    "LogDet",
     "Logit",
     "Mask",
     "MaskedAutoregressive",
     "MultiScale",
+    "NumTerms",
     "Permute",
     "Planar",
+    "PoissonTerms",
+    "PowerSeries",
     "Radial",
     "RandomPermutation",
     "RationalQuadraticSpline",
     "Reshape",
     "Reverse",
+    "RussianRoulette",
     "Sigmoid",
     "SigmoidScale",
     "Squeeze",

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tfgen.core.checks import check_integer, expected
 from tfgen.core.config import Configurable, register
+from tfgen.layers.kernels import call_with_kernel, exact_dtype, leading_right_vector, unit
 
 LAYERS = (
     keras.layers.Dense,
@@ -67,8 +68,8 @@ class SpectralNormalization(Configurable, keras.layers.Wrapper):
             raise TypeError(expected(f"`layer` to be one of {kinds}", repr(layer)))
         check_integer("power_iterations", power_iterations)
         # Without autocast, and with a policy that is not mixed, kernels are read in full precision.
-        exact = "float64" if layer.variable_dtype == "float64" else "float32"
-        super().__init__(layer, name=name, trainable=trainable, dtype=exact, autocast=False)
+        dtype = exact_dtype(layer)
+        super().__init__(layer, name=name, trainable=trainable, dtype=dtype, autocast=False)
         self.power_iterations = power_iterations
 
     def build(self, input_shape: Sequence[int | None]) -> None:
@@ -79,7 +80,7 @@ class SpectralNormalization(Configurable, keras.layers.Wrapper):
         self.u = self.add_weight(
             name="u",
             shape=(self._kernel.shape[-1],),
-            initializer=lambda shape, dtype: _leading_right_vector(self._matrix()),
+            initializer=lambda shape, dtype: leading_right_vector(self._matrix()),
             trainable=False,
             autocast=False,
         )
@@ -105,8 +106,8 @@ class SpectralNormalization(Configurable, keras.layers.Wrapper):
         constant = tf.stop_gradient(matrix)
         u = self.u.value
         for _ in range(self.power_iterations):
-            v = _unit(tf.linalg.matvec(constant, u))
-            u = _unit(tf.linalg.matvec(constant, v, transpose_a=True))
+            v = unit(tf.linalg.matvec(constant, u))
+            u = unit(tf.linalg.matvec(constant, v, transpose_a=True))
         if training:
             self.u.assign(u)
         sigma = tf.reduce_sum(v * tf.linalg.matvec(matrix, u))
@@ -116,14 +117,7 @@ class SpectralNormalization(Configurable, keras.layers.Wrapper):
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Returns the layer's outputs with its kernel normalised."""
         kernel = self.normalized_kernel(training)
-        # All are mapped, since an outer scope's values are hidden within this one.
-        values = [(v, v.value) for v in self.layer.variables if v is not self._kernel]
-        values.append((self._kernel, kernel))
-        with keras.StatelessScope(values, collect_losses=True) as scope:
-            outputs = self.layer(inputs)
-        for loss in scope.losses:
-            self.add_loss(loss)
-        return outputs
+        return call_with_kernel(self, self._kernel, kernel, inputs)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         """Returns the layer's."""
@@ -133,19 +127,3 @@ class SpectralNormalization(Configurable, keras.layers.Wrapper):
         """Returns the layer's, whose dtype may differ from that of sigma."""
         kwargs.pop("training", None)
         return self.layer.compute_output_spec(*args, **kwargs)
-
-
-def _unit(vector: tf.Tensor) -> tf.Tensor:
-    """Returns vector / |vector|, and a flat one for zero, at which the power method would stay."""
-    norm = tf.norm(vector)
-    flat = tf.ones_like(vector) / tf.sqrt(tf.cast(tf.size(vector), vector.dtype))
-    return tf.where(norm > 0, vector / norm, flat)
-
-
-def _leading_right_vector(matrix: tf.Tensor) -> tf.Tensor:
-    """Returns the right-singular vector of the largest singular value, a unit vector."""
-    rows, columns = matrix.shape
-    if rows < columns:  # The smaller of the two products is decomposed.
-        left = tf.linalg.eigh(tf.matmul(matrix, matrix, transpose_b=True))[1][:, -1]
-        return _unit(tf.linalg.matvec(matrix, left, transpose_a=True))
-    return tf.linalg.eigh(tf.matmul(matrix, matrix, transpose_a=True))[1][:, -1]

@@ -7,6 +7,7 @@ from tests.contract.bijector_cases import (
     linear_maps,
     multiscale,
     planar,
+    residual,
 )
 from tests.contract.bijector_cases.case import BijectorCase
 
@@ -17,4 +18,5 @@ BIJECTORS: tuple[BijectorCase, ...] = (
     *autoregressive.CASES,
     *elementwise.CASES,
     *planar.CASES,
+    *residual.CASES,
 )

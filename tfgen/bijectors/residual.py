@@ -1,0 +1,128 @@
+"""Invertible residual blocks: identity plus a network that contracts."""
+
+import keras
+import tensorflow as tf
+
+from tfgen.bijectors.bijector import Bijector, Result, Shape
+from tfgen.bijectors.conditions import check_condition
+from tfgen.bijectors.fixed_point import inverse_of_residual
+from tfgen.bijectors.trace import ExactLogDet, LogDet, PowerSeries, RussianRoulette
+from tfgen.core.checks import check_integer, check_not_negative, expected
+from tfgen.core.config import output_shape, register
+from tfgen.layers.contraction import check_contracts
+
+
+@register
+class InvertibleResidual(Bijector):
+    """z = x + g(x), or z = x + g(x + a) with a = A condition, of a network g that contracts.
+
+    It is invertible as |g(x) - g(y)| < |x - y|, by iterating x <- z - g(x). A condition moves the
+    input of the network, in all positions alike, so that it may have any size without stretching x.
+
+    In training, given a seed, log-determinants are estimated by `log_det`, whose gradient keeps
+    one evaluation of g. Otherwise they are functions of each row alone, by `evaluation`.
+
+    Args:
+        network: g, a Keras layer that keeps the shape of its inputs, made of `Lipschitz` layers, of
+            `LipSwish` and of what has no weights and does not stretch: `lipschitz_dense`,
+            `lipschitz_conv`.
+        log_det: in training, `RussianRoulette()` by default.
+        evaluation: outside of it; `ExactLogDet()` of vectors and `PowerSeries()` of other events by
+            default.
+        tolerance: of the inverse, |z - x - g(x)| relative to sqrt(D) + |z|, >= 0; 0 goes as far
+            as the precision of the dtype.
+        max_iterations: of the inverse, > 0.
+
+    Raises:
+        TypeError: when an argument is of another kind.
+        ValueError: when a number is out of range; when built, where the network changes the shape
+            of its inputs, or has weights in other layers.
+        tf.errors.InvalidArgumentError: by the inverse, when it does not converge.
+
+    Reference: Behrmann, Grathwohl, Chen, Duvenaud and Jacobsen, "Invertible Residual Networks",
+        2019, https://arxiv.org/abs/1811.00995; Chen, Behrmann, Duvenaud and Jacobsen, "Residual
+        Flows for Invertible Generative Modeling", 2019, https://arxiv.org/abs/1906.02735.
+    """
+
+    def __init__(
+        self,
+        network: keras.layers.Layer,
+        log_det: LogDet | None = None,
+        evaluation: LogDet | None = None,
+        tolerance: float = 0.0,
+        max_iterations: int = 1000,
+        **kwargs: object,
+    ) -> None:
+        super().__init__(**kwargs)
+        if not isinstance(network, keras.layers.Layer):
+            raise TypeError(expected("`network`, a Keras layer", repr(network)))
+        for name, value in (("log_det", log_det), ("evaluation", evaluation)):
+            if not isinstance(value, LogDet | None):
+                raise TypeError(expected(f"`{name}`, such as ExactLogDet()", repr(value)))
+        if isinstance(evaluation, RussianRoulette):
+            raise ValueError(expected("`evaluation` that draws no number of terms", evaluation))
+        check_not_negative("tolerance", tolerance)
+        check_integer("max_iterations", max_iterations)
+        self.network = network
+        self.log_det = log_det
+        self.evaluation = evaluation
+        self.tolerance = tolerance
+        self.max_iterations = max_iterations
+
+    def _build(self, event_shape: Shape, condition_dim: int | None) -> None:
+        features = output_shape(self.network, (None, *event_shape))
+        if features[1:] != event_shape:
+            what = f"a network that keeps the shape of events {event_shape}"
+            raise ValueError(expected(what, features[1:]))
+        check_contracts(self.network)
+        self._kernel = None
+        if condition_dim:
+            shape = (condition_dim, event_shape[-1])
+            self._kernel = self.add_weight(shape, name="condition_kernel", initializer="zeros")
+        self._training = self.log_det or RussianRoulette()
+        exact = len(event_shape) == 1
+        self._evaluation = self.evaluation or (ExactLogDet() if exact else PowerSeries())
+
+    @property
+    def draws(self) -> bool:
+        """Whether it makes draws from the seed that it is given in training."""
+        return (self.log_det or RussianRoulette()).draws
+
+    def forward_and_log_det(
+        self, x: tf.Tensor, condition: tf.Tensor | None = None, seed: tf.Tensor | None = None
+    ) -> Result:
+        """Returns z and log |det dz/dx|, [batch]."""
+        return self._forward(x, self._shift(condition, x), seed, training=seed is not None)
+
+    def inverse_and_log_det(
+        self, z: tf.Tensor, condition: tf.Tensor | None = None, seed: tf.Tensor | None = None
+    ) -> Result:
+        """Returns x and log |det dx/dz|, [batch]."""
+        shift = self._shift(condition, z)
+        if seed is not None:
+            self.network(z, training=True)  # Brings its norms up to date, once for all iterations.
+        x = inverse_of_residual(
+            lambda x: self._residual(x + shift), z, self.tolerance, self.max_iterations, self.name
+        )
+        return x, -self._forward(x, shift, seed, training=False)[1]
+
+    def _forward(
+        self, x: tf.Tensor, shift: tf.Tensor, seed: tf.Tensor | None, training: bool
+    ) -> Result:
+        """Returns z and log |det dz/dx|, [batch]."""
+        log_det = self._evaluation if seed is None else self._training
+        residual, value = log_det.value_and_log_det(
+            lambda inputs: self._residual(inputs, training), x + shift, seed
+        )
+        return x + residual, value
+
+    def _residual(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        return tf.cast(self.network(inputs, training=training), self.compute_dtype)
+
+    def _shift(self, condition: tf.Tensor | None, like: tf.Tensor) -> tf.Tensor:
+        """Returns what the condition adds to the inputs of the network, [batch, 1, ..., c]."""
+        check_condition(condition, self.condition_dim)
+        if self._kernel is None:
+            return tf.zeros([], like.dtype)
+        shift = tf.matmul(tf.cast(condition, self.compute_dtype), self._kernel)
+        return tf.reshape(shift, [-1, *[1] * (like.shape.rank - 2), shift.shape[-1]])

@@ -1,0 +1,308 @@
+"""Log-determinants of residual maps, log |det(I + dg/dx)|: worked out, or estimated by series.
+
+The series is log det(I + J) = sum_k (-1)^(k+1) tr(J^k) / k, k = 1, 2, ..., for |J| < 1. Products
+with powers of J are gradients, of one evaluation of g; traces are means of v'J^k v over random v.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import tensorflow as tf
+
+from tfgen.core.checks import check_integer, check_positive, expected
+from tfgen.core.config import Configurable, register
+
+Map = Callable[[tf.Tensor], tf.Tensor]
+
+_FIXED_SEED = (20, 1906)  # Of the probes where there is no seed.
+
+
+class LogDet(Configurable, ABC):
+    """A way to find log |det(I + dg/dx)|."""
+
+    draws = True
+    """Whether it makes draws from a seed."""
+
+    @abstractmethod
+    def value_and_log_det(
+        self, g: Map, x: tf.Tensor, seed: tf.Tensor | None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns g(x), [batch, *event], and log |det(I + dg/dx)|, [batch].
+
+        Args:
+            g: the residual, of each row by itself.
+            x: [batch, *event].
+            seed: int32 [2], or None where results are to be functions of each row alone.
+        """
+
+
+@register
+@dataclass(frozen=True)
+class ExactLogDet(LogDet):
+    """Of the Jacobian [D, D] of each row, by D gradients: for small D."""
+
+    draws = False
+
+    def value_and_log_det(
+        self, g: Map, x: tf.Tensor, seed: tf.Tensor | None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns g(x) and log |det(I + dg/dx)|."""
+        dim = math.prod(x.shape[1:])
+        value, vjp = _linearised(g, x, dim)
+        jacobian = tf.reshape(vjp(_units(x)), [-1, dim, dim])
+        return value, tf.linalg.slogdet(jacobian + tf.eye(dim, dtype=x.dtype))[1]
+
+
+@register
+@dataclass(frozen=True)
+class PowerSeries(LogDet):
+    """The first terms of the series, which is biased: by |J|^(n + 1) D / (n + 1) at most.
+
+    The gradient is by Neumann's series, as for `RussianRoulette`, up to the same power of J.
+
+    Args:
+        num_terms: n, > 0.
+        num_probes: of the estimate of each trace, > 0; the traces are exact, by D of them, where it
+            is None. Without a seed, probes are the same for all events of a shape.
+
+    Raises:
+        TypeError, ValueError: when a number is not an integer, or out of range.
+
+    Reference: Behrmann, Grathwohl, Chen, Duvenaud and Jacobsen, "Invertible Residual Networks",
+        2019, https://arxiv.org/abs/1811.00995.
+    """
+
+    num_terms: int = 20
+    num_probes: int | None = 1
+
+    def __post_init__(self) -> None:
+        check_integer("num_terms", self.num_terms)
+        if self.num_probes is not None:
+            check_integer("num_probes", self.num_probes)
+
+    @property
+    def draws(self) -> bool:
+        """Whether it makes draws from a seed."""
+        return self.num_probes is not None
+
+    def value_and_log_det(
+        self, g: Map, x: tf.Tensor, seed: tf.Tensor | None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns g(x) and an estimate of log |det(I + dg/dx)|."""
+        count = self.num_probes or math.prod(x.shape[1:])
+        value, vjp = _linearised(g, x, count)
+        probes = _units(x) if self.num_probes is None else _signs(x, count, seed)
+        log_det = _series(vjp, probes, tf.constant(self.num_terms), lambda k: tf.ones([], x.dtype))
+        by_probe = tf.reshape(log_det, [-1, count])
+        if self.num_probes is None:
+            return value, tf.reduce_sum(by_probe, axis=1)
+        return value, tf.reduce_mean(by_probe, axis=1)
+
+
+class NumTerms(Configurable, ABC):
+    """The distribution of a number of terms, n >= 0."""
+
+    @abstractmethod
+    def draw(self, shape: Sequence[int | tf.Tensor], seed: tf.Tensor) -> tf.Tensor:
+        """Draws numbers, int32."""
+
+    @abstractmethod
+    def at_least(self, k: tf.Tensor) -> tf.Tensor:
+        """Returns the probability that n >= k, of k >= 1 as floats."""
+
+
+@register
+@dataclass(frozen=True)
+class PoissonTerms(NumTerms):
+    """p(n) = rate^n exp(-rate) / n!.
+
+    Args:
+        rate: the mean, > 0.
+
+    Raises:
+        ValueError: when it is not.
+    """
+
+    rate: float = 2.0
+
+    def __post_init__(self) -> None:
+        check_positive("rate", self.rate)
+
+    def draw(self, shape: Sequence[int | tf.Tensor], seed: tf.Tensor) -> tf.Tensor:
+        """Draws numbers, int32."""
+        return tf.random.stateless_poisson(shape, seed, tf.fill(shape, self.rate), tf.int32)
+
+    def at_least(self, k: tf.Tensor) -> tf.Tensor:
+        """Returns the probability that n >= k."""
+        return tf.math.igamma(k, tf.cast(self.rate, k.dtype))
+
+
+@register
+@dataclass(frozen=True)
+class GeometricTerms(NumTerms):
+    """p(n) = probability (1 - probability)^(n - 1), n = 1, 2, ...
+
+    Args:
+        probability: that the series ends after a term, in (0, 1).
+
+    Raises:
+        ValueError: when it is not.
+    """
+
+    probability: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 < self.probability < 1:
+            raise ValueError(expected("`probability` in (0, 1)", self.probability))
+
+    def draw(self, shape: Sequence[int | tf.Tensor], seed: tf.Tensor) -> tf.Tensor:
+        """Draws numbers, int32."""
+        unit = 1.0 - tf.random.stateless_uniform(shape, seed, alg="philox")
+        return 1 + tf.cast(tf.math.log(unit) / math.log(1 - self.probability), tf.int32)
+
+    def at_least(self, k: tf.Tensor) -> tf.Tensor:
+        """Returns the probability that n >= k."""
+        return tf.cast(1 - self.probability, k.dtype) ** (k - 1)
+
+
+@register
+@dataclass(frozen=True)
+class RussianRoulette(LogDet):
+    """As many terms of the series as are drawn, each divided by the probability that it is.
+
+    It has no bias, neither its value nor its gradient, d/dt log det(I + J) = E v'(I + J)^-1 dJ/dt v
+    by Neumann's series (I + J)^-1 = sum_k (-J)^k. The rows w of that product, w' = v'(I + J)^-1,
+    are held constant, so that what is kept for the gradient is g and one product w'J, whatever the
+    number of terms.
+
+    Probes v have independent signs, whose estimates vary less than those by the normal
+    distribution of the paper.
+
+    Args:
+        exact_terms: how many terms are always there, >= 0.
+        num_terms: the distribution of how many more there are, `PoissonTerms()` by default.
+        num_samples: how many numbers of terms are drawn, each giving an estimate by the same
+            products with J; the mean of them is taken. > 0.
+        by_row: whether each row draws numbers of its own. A mean over rows varies less then, but
+            the whole batch takes as long as the row of most terms.
+
+    Raises:
+        TypeError, ValueError: when an argument is of another kind, or out of range.
+
+    Reference: Chen, Behrmann, Duvenaud and Jacobsen, "Residual Flows for Invertible Generative
+        Modeling", 2019, https://arxiv.org/abs/1906.02735.
+    """
+
+    exact_terms: int = 2
+    num_terms: NumTerms = field(default_factory=PoissonTerms)
+    num_samples: int = 1
+    by_row: bool = False
+
+    def __post_init__(self) -> None:
+        check_integer("exact_terms", self.exact_terms, minimum=0)
+        check_integer("num_samples", self.num_samples)
+        if not isinstance(self.num_terms, NumTerms):
+            raise TypeError(expected("`num_terms`, such as PoissonTerms()", repr(self.num_terms)))
+
+    def value_and_log_det(
+        self, g: Map, x: tf.Tensor, seed: tf.Tensor | None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns g(x) and an estimate of log |det(I + dg/dx)|.
+
+        Raises:
+            ValueError: without a seed.
+        """
+        if seed is None:
+            raise ValueError(expected("a seed, as in training", seed))
+        probe_seed, count_seed = tf.unstack(tf.random.split(seed, 2, alg="philox"))
+        shape = [tf.shape(x)[0], self.num_samples] if self.by_row else [self.num_samples]
+        counts = self.num_terms.draw(shape, count_seed)
+        value, vjp = _linearised(g, x)
+
+        def weight(k: tf.Tensor) -> tf.Tensor:
+            further = k - self.exact_terms
+            share = tf.reduce_mean(tf.cast(counts >= further, x.dtype), axis=-1)
+            return share / self._at_least(tf.cast(further, x.dtype))
+
+        last = self.exact_terms + tf.reduce_max(counts)
+        return value, _series(vjp, _signs(x, 1, probe_seed), last, weight)
+
+    def _at_least(self, further: tf.Tensor) -> tf.Tensor:
+        """Returns the probability that a term is drawn, by how far it is from the exact ones."""
+        drawn = self.num_terms.at_least(tf.maximum(further, 1))
+        return tf.where(further > 0, drawn, tf.ones_like(drawn))
+
+
+def _linearised(g: Map, x: tf.Tensor, repeats: int = 1) -> tuple[tf.Tensor, Map]:
+    """Returns g(x), and the function w -> w'J of rows that each of x is repeated to.
+
+    That is one gradient of an evaluation that is kept. Tapes outside see the gradient too.
+    """
+    rows = x if repeats == 1 else tf.repeat(x, repeats, axis=0)
+    with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+        tape.watch(rows)
+        value = g(rows)
+
+    def vjp(w: tf.Tensor) -> tf.Tensor:
+        return tape.gradient(value, rows, w, tf.UnconnectedGradients.ZERO)
+
+    return (value if repeats == 1 else value[::repeats]), vjp
+
+
+def _series(
+    vjp: Map, probes: tf.Tensor, last: tf.Tensor, weight: Callable[[tf.Tensor], tf.Tensor]
+) -> tf.Tensor:
+    """Returns v'log(I + J)v for each probe v, [rows], with Neumann's gradient.
+
+    Args:
+        vjp: w -> w'J.
+        probes: v, [rows, *event].
+        last: the number of terms, int32.
+        weight: returns that of a term k, a scalar or [rows].
+    """
+    ones = [1] * (probes.shape.rank - 1)
+
+    def body(
+        k: tf.Tensor, power: tf.Tensor, value: tf.Tensor, w: tf.Tensor
+    ) -> tuple[tf.Tensor, ...]:
+        power = -vjp(power)  # v'(-J)^k
+        scale = weight(k)
+        value -= scale * _dot(power, probes) / tf.cast(k, probes.dtype)
+        w += power * (tf.reshape(scale, [-1, *ones]) if scale.shape.rank else scale)
+        return k + 1, power, value, w
+
+    initial = (tf.constant(1), probes, tf.zeros(tf.shape(probes)[:1], probes.dtype), probes)
+    invariants = (tf.TensorShape([]), probes.shape, tf.TensorShape([None]), probes.shape)
+    _, _, value, w = tf.while_loop(
+        lambda k, *_: k <= last, body, initial, shape_invariants=invariants
+    )
+    slope = _dot(vjp(tf.stop_gradient(w)), probes)  # Its gradient counts, not its value.
+    return slope + tf.stop_gradient(value - slope)
+
+
+def _dot(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+    """Returns the inner product of each row, [rows]."""
+    return tf.reduce_sum(a * b, axis=range(1, a.shape.rank))
+
+
+def _units(x: tf.Tensor) -> tf.Tensor:
+    """Returns the unit vectors for each row of x in turn, [batch * D, *event]."""
+    dim = math.prod(x.shape[1:])
+    unit = tf.reshape(tf.eye(dim, dtype=x.dtype), [dim, *x.shape[1:]])
+    return tf.tile(unit, [tf.shape(x)[0], *[1] * (x.shape.rank - 1)])
+
+
+def _signs(x: tf.Tensor, count: int, seed: tf.Tensor | None) -> tf.Tensor:
+    """Returns probes of signs for each row of x in turn, [batch * count, *event].
+
+    Without a seed, all rows have the same.
+    """
+    batch, event = tf.shape(x)[0], x.shape[1:]
+    rows = count if seed is None else batch * count
+    bits = tf.random.stateless_uniform(
+        [rows, *event], _FIXED_SEED if seed is None else seed, 0, 2, tf.int32, alg="philox"
+    )
+    signs = tf.cast(2 * bits - 1, x.dtype)
+    return tf.tile(signs, [batch, *[1] * len(event)]) if seed is None else signs

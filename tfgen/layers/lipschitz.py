@@ -1,0 +1,203 @@
+"""Layers whose outputs never move further than their inputs do, times a coefficient below one."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfgen.core.checks import check_integer, check_positive, expected
+from tfgen.core.config import Configurable, register
+from tfgen.layers.kernels import call_with_kernel, exact_dtype, leading_right_vector, unit
+
+Shape = Sequence[int | None]
+Map = Callable[[tf.Tensor], tf.Tensor]
+
+_LEAST_STEPS = 3  # A direction that overtakes the one that is followed is found by steps alone.
+
+
+@register
+class Lipschitz(Configurable, keras.layers.Wrapper):
+    """Calls a layer with kernel * min(1, coefficient / sigma); sigma is its linear map's norm.
+
+    |y(a) - y(b)| <= coefficient |a - b| in the Euclidean norm, over whole images where the layer is
+    a convolution: sigma is that of the map from images to images, found by the convolution and its
+    transpose, which the norm of the kernel as a matrix is not. It holds for images of the size that
+    the layer is built for, or smaller.
+
+    The leading right-singular vector is a weight that is saved but not trained. It has converged
+    when the layer is built. A call with `training=True` goes on by the power method until
+    |A'A u - sigma^2 u| <= 2 tolerance sigma^2, and keeps u; sigma is then too small by a share of
+    `tolerance` at most. Other calls take sigma = |A u| of the u that is kept. The gradient flows
+    through sigma with u held constant.
+
+    Args:
+        layer: a `Dense`, or a `Conv2D` of stride 1 with same padding, without groups or dilation.
+            An activation of its own must not stretch.
+        coefficient: in (0, 1).
+        tolerance: the relative error of sigma, > 0.
+        max_iterations: of the power method in a call, > 0.
+        name: of the layer.
+        trainable: whether the wrapped layer's weights are trained.
+
+    Raises:
+        TypeError: if the layer is of another kind, or `max_iterations` not an integer.
+        ValueError: if a convolution has other settings, or a number is out of range; when built,
+            where images have no known size.
+
+    Reference: Behrmann, Grathwohl, Chen, Duvenaud and Jacobsen, "Invertible Residual Networks",
+        2019, https://arxiv.org/abs/1811.00995; Chen, Behrmann, Duvenaud and Jacobsen, "Residual
+        Flows for Invertible Generative Modeling", 2019, https://arxiv.org/abs/1906.02735.
+    """
+
+    def __init__(
+        self,
+        layer: keras.layers.Layer,
+        coefficient: float = 0.98,
+        tolerance: float = 1e-3,
+        max_iterations: int = 200,
+        name: str | None = None,
+        trainable: bool = True,
+    ) -> None:
+        _check_layer(layer)
+        if not 0 < coefficient < 1:
+            raise ValueError(expected("`coefficient` in (0, 1)", coefficient))
+        check_positive("tolerance", tolerance)
+        check_integer("max_iterations", max_iterations)
+        # Without autocast, and with a policy that is not mixed, kernels are read in full precision.
+        dtype = exact_dtype(layer)
+        super().__init__(layer, name=name, trainable=trainable, dtype=dtype, autocast=False)
+        self.coefficient = coefficient
+        self.tolerance = tolerance
+        self.max_iterations = max_iterations
+
+    def build(self, input_shape: Shape) -> None:
+        """Makes the layer's weights, and the singular vector from its kernel."""
+        super().build(input_shape)
+        *sizes, channels = input_shape[1:]
+        self._is_matrix = _kernel_size(self.layer) == (1, 1)
+        if not self._is_matrix and None in sizes:
+            raise ValueError(expected("images of a known size", tuple(input_shape)))
+        self._image_shape = (1, *sizes, channels)
+        # As for SpectralNormalization, replicas have copies of their own, which are the same.
+        self.u = self.add_weight(
+            name="u",
+            shape=(channels,) if self._is_matrix else self._image_shape,
+            initializer=lambda shape, dtype: self._first_vector(shape),
+            trainable=False,
+            autocast=False,
+        )
+        self.built = True
+
+    def normalized_kernel(self, training: bool = False) -> tf.Tensor:
+        """Returns kernel * min(1, coefficient / sigma), in the kernel's shape.
+
+        Args:
+            training: whether the singular vector is brought up to date first, and kept.
+        """
+        kernel = self._kernel()
+        u = self.u.value
+        if training:
+            u = self._power_method(tf.stop_gradient(kernel), u, _LEAST_STEPS, self.max_iterations)
+            self.u.assign(u)
+        image = self._maps(kernel)[0](tf.stop_gradient(u))
+        sigma = tf.reduce_sum(image * tf.stop_gradient(unit(image)))
+        return kernel / tf.maximum(1.0, sigma / self.coefficient)
+
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Returns the layer's outputs with its kernel made small enough."""
+        kernel = self.normalized_kernel(training)
+        return call_with_kernel(self, self.layer.kernel, kernel, inputs)
+
+    def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
+        """Returns the layer's."""
+        return self.layer.compute_output_shape(input_shape)
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> keras.KerasTensor:
+        """Returns the layer's, whose dtype may differ from that of sigma."""
+        kwargs.pop("training", None)
+        return self.layer.compute_output_spec(*args, **kwargs)
+
+    def _kernel(self) -> tf.Tensor:
+        return tf.cast(self.layer.kernel.value, self.compute_dtype)
+
+    def _maps(self, kernel: tf.Tensor) -> tuple[Map, Map]:
+        """Returns the linear map A of one input without its batch axis or of one image, and A'."""
+        if self._is_matrix:
+            matrix = tf.reshape(kernel, kernel.shape[-2:])
+            return (
+                lambda u: tf.linalg.matvec(matrix, u, transpose_a=True),
+                lambda v: tf.linalg.matvec(matrix, v),
+            )
+        return (
+            lambda u: tf.nn.conv2d(u, kernel, 1, "SAME"),
+            lambda v: tf.nn.conv2d_transpose(v, kernel, self._image_shape, 1, "SAME"),
+        )
+
+    def _first_vector(self, shape: Shape) -> tf.Tensor:
+        """Returns the vector for the kernel as it is."""
+        kernel = self._kernel()
+        if self._is_matrix:
+            return leading_right_vector(tf.transpose(tf.reshape(kernel, kernel.shape[-2:])))
+        start = tf.random.stateless_normal(shape, [0, 0], dtype=self.compute_dtype, alg="philox")
+        return self._power_method(kernel, unit(start), _LEAST_STEPS, 1000)
+
+    def _power_method(
+        self, kernel: tf.Tensor, u: tf.Tensor, least_steps: int, most_steps: int
+    ) -> tf.Tensor:
+        """Returns the vector after as many steps as the tolerance asks for."""
+        forth, back = self._maps(kernel)
+
+        def unfinished(step: tf.Tensor, u: tf.Tensor, error: tf.Tensor) -> tf.Tensor:
+            return (step < least_steps) | (error > self.tolerance)
+
+        def body(step: tf.Tensor, u: tf.Tensor, error: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            image = forth(u)
+            square, new = tf.reduce_sum(image**2), back(image)
+            # An eigenvalue of A'A is within the residual of sigma^2, which has twice the error.
+            error = tf.norm(new - square * u) / (2 * square)
+            return step + 1, unit(new), error
+
+        initial = (tf.constant(0), u, tf.constant(float("inf"), u.dtype))
+        return tf.while_loop(unfinished, body, initial, maximum_iterations=most_steps)[1]
+
+
+@register
+class LipSwish(Configurable, keras.layers.Layer):
+    """y = x sigmoid(softplus(beta) x) / 1.1, whose slope is in (-1, 1) whatever beta, trained.
+
+    It is smooth, and does not lose its slope where a composition of many stretches least.
+
+    Reference: Chen, Behrmann, Duvenaud and Jacobsen, "Residual Flows for Invertible Generative
+        Modeling", 2019, https://arxiv.org/abs/1906.02735.
+    """
+
+    def build(self, input_shape: Shape) -> None:
+        """Makes beta, which begins at 0.5."""
+        self.beta = self.add_weight((), name="beta", initializer=keras.initializers.Constant(0.5))
+        self.built = True
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns y."""
+        return x * tf.sigmoid(tf.nn.softplus(tf.convert_to_tensor(self.beta)) * x) / 1.1
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Returns that of x."""
+        return input_shape
+
+
+def _kernel_size(layer: keras.layers.Layer) -> tuple[int, ...]:
+    return (1, 1) if isinstance(layer, keras.layers.Dense) else layer.kernel_size
+
+
+def _check_layer(layer: keras.layers.Layer) -> None:
+    """Raises TypeError or ValueError for a layer whose norm is not known how to find."""
+    if isinstance(layer, keras.layers.Dense):
+        return
+    if type(layer) is not keras.layers.Conv2D:
+        raise TypeError(expected("`layer` to be a Dense or a Conv2D", repr(layer)))
+    settings = (layer.strides, layer.dilation_rate, layer.groups, layer.padding)
+    if settings != ((1, 1), (1, 1), 1, "same"):
+        what = "a convolution of stride 1 with same padding, without dilation or groups"
+        received = "strides {}, dilation {}, groups {}, padding {!r}".format(*settings)
+        raise ValueError(expected(what, received))
