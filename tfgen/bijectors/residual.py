@@ -1,15 +1,17 @@
 """Invertible residual blocks: identity plus a network that contracts."""
 
+import functools
+
 import keras
 import tensorflow as tf
 
 from tfgen.bijectors.bijector import Bijector, Result, Shape
 from tfgen.bijectors.conditions import check_condition
-from tfgen.bijectors.fixed_point import inverse_of_residual
+from tfgen.bijectors.fixed_point import Map, inverse_of_residual
 from tfgen.bijectors.trace import ExactLogDet, LogDet, PowerSeries, RussianRoulette
 from tfgen.core.checks import check_integer, check_not_negative, expected
 from tfgen.core.config import output_shape, register
-from tfgen.layers.contraction import check_contracts
+from tfgen.layers.contraction import Contraction, check_contracts
 
 
 @register
@@ -92,32 +94,33 @@ class InvertibleResidual(Bijector):
         self, x: tf.Tensor, condition: tf.Tensor | None = None, seed: tf.Tensor | None = None
     ) -> Result:
         """Returns z and log |det dz/dx|, [batch]."""
-        return self._forward(x, self._shift(condition, x), seed, training=seed is not None)
+        g = self._residual(training=seed is not None)
+        inputs = x + self._shift(condition, x)
+        residual, log_det = self._way(seed).value_and_log_det(g, inputs, seed)
+        return x + residual, log_det
 
     def inverse_and_log_det(
         self, z: tf.Tensor, condition: tf.Tensor | None = None, seed: tf.Tensor | None = None
     ) -> Result:
         """Returns x and log |det dx/dz|, [batch]."""
-        shift = self._shift(condition, z)
-        if seed is not None:
-            self.network(z, training=True)  # Brings its norms up to date, once for all iterations.
+        shift, g = self._shift(condition, z), self._residual(training=seed is not None)
         x = inverse_of_residual(
-            lambda x: self._residual(x + shift), z, self.tolerance, self.max_iterations, self.name
+            lambda x: g(x + shift), z, self.tolerance, self.max_iterations, self.name
         )
-        return x, -self._forward(x, shift, seed, training=False)[1]
+        return x, -self._way(seed).value_and_log_det(g, x + shift, seed)[1]
 
-    def _forward(
-        self, x: tf.Tensor, shift: tf.Tensor, seed: tf.Tensor | None, training: bool
-    ) -> Result:
-        """Returns z and log |det dz/dx|, [batch]."""
-        log_det = self._evaluation if seed is None else self._training
-        residual, value = log_det.value_and_log_det(
-            lambda inputs: self._residual(inputs, training), x + shift, seed
+    def _way(self, seed: tf.Tensor | None) -> LogDet:
+        """Returns the way to find log-determinants, in training or out of it."""
+        return self._evaluation if seed is None else self._training
+
+    def _residual(self, training: bool) -> Map:
+        """Returns g, for any number of calls with the same kernels."""
+        network = (
+            self.network.with_kernels(training)
+            if isinstance(self.network, Contraction)
+            else functools.partial(self.network, training=training)
         )
-        return x + residual, value
-
-    def _residual(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        return tf.cast(self.network(inputs, training=training), self.compute_dtype)
+        return lambda x: tf.cast(network(x), self.compute_dtype)
 
     def _shift(self, condition: tf.Tensor | None, like: tf.Tensor) -> tf.Tensor:
         """Returns what the condition adds to the inputs of the network, [batch, 1, ..., c]."""

@@ -1,6 +1,6 @@
 """Networks that contract: layers of a bounded norm and activations that do not stretch."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -9,6 +9,8 @@ import tensorflow as tf
 from tfgen.core.checks import expected
 from tfgen.core.config import Configurable, output_shape, register
 from tfgen.layers.lipschitz import Lipschitz, LipSwish
+
+Map = Callable[[tf.Tensor], tf.Tensor]
 
 
 @register
@@ -41,16 +43,34 @@ class Contraction(Configurable, keras.layers.Layer):
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Returns the outputs of the last layer."""
-        for layer in self.layers:
-            given = {"training": training} if isinstance(layer, (Lipschitz, Contraction)) else {}
-            x = layer(x, **given)
-        return x
+        return self.with_kernels(training)(x)
+
+    def with_kernels(self, training: bool = False) -> Map:
+        """Returns the map that the network is, whose kernels are made once for all its calls."""
+        parts = [_with_kernel(layer, training) for layer in self.layers]
+
+        def outputs(x: tf.Tensor) -> tf.Tensor:
+            for part in parts:
+                x = part(x)
+            return x
+
+        return outputs
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         """Returns that of the last layer."""
         for layer in self.layers:
             input_shape = layer.compute_output_shape(input_shape)
         return tuple(input_shape)
+
+
+def _with_kernel(layer: keras.layers.Layer, training: bool) -> Map:
+    """Returns the map that a layer is, with its kernel made once."""
+    if isinstance(layer, Contraction):
+        return layer.with_kernels(training)
+    if isinstance(layer, Lipschitz):
+        kernel = layer.normalized_kernel(training)
+        return lambda x: layer.with_kernel(x, kernel)
+    return layer
 
 
 def lipschitz_dense(

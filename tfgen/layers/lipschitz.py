@@ -13,7 +13,8 @@ from tfgen.layers.kernels import call_with_kernel, exact_dtype, leading_right_ve
 Shape = Sequence[int | None]
 Map = Callable[[tf.Tensor], tf.Tensor]
 
-_LEAST_STEPS = 3  # A direction that overtakes the one that is followed is found by steps alone.
+_LEAST_STEPS = 3  # In training: a direction that overtakes another is found by steps alone.
+_MOST_STEPS = 1000  # When a layer is built.
 
 
 @register
@@ -26,10 +27,10 @@ class Lipschitz(Configurable, keras.layers.Wrapper):
     the layer is built for, or smaller.
 
     The leading right-singular vector is a weight that is saved but not trained. It has converged
-    when the layer is built. A call with `training=True` goes on by the power method until
-    |A'A u - sigma^2 u| <= 2 tolerance sigma^2, and keeps u; sigma is then too small by a share of
-    `tolerance` at most. Other calls take sigma = |A u| of the u that is kept. The gradient flows
-    through sigma with u held constant.
+    when the layer is built. Each call goes on from it by the power method until
+    |A'A u - sigma^2 u| <= 2 tolerance sigma^2, when sigma is too small by a share of `tolerance` at
+    most; with `training=True` the vector is kept. Other calls keep nothing, and always give the
+    same. The gradient flows through sigma with u held constant.
 
     Args:
         layer: a `Dense`, or a `Conv2D` of stride 1 with same padding, without groups or dilation.
@@ -93,20 +94,23 @@ class Lipschitz(Configurable, keras.layers.Wrapper):
         """Returns kernel * min(1, coefficient / sigma), in the kernel's shape.
 
         Args:
-            training: whether the singular vector is brought up to date first, and kept.
+            training: whether the singular vector is kept for the next call.
         """
         kernel = self._kernel()
-        u = self.u.value
+        constant, steps = tf.stop_gradient(kernel), _LEAST_STEPS if training else 1
+        u = _power_method(constant, self.u.value, self.tolerance, steps, self.max_iterations)
         if training:
-            u = self._power_method(tf.stop_gradient(kernel), u, _LEAST_STEPS, self.max_iterations)
             self.u.assign(u)
-        image = self._maps(kernel)[0](tf.stop_gradient(u))
+        image = _maps(kernel, u)[0](tf.stop_gradient(u))
         sigma = tf.reduce_sum(image * tf.stop_gradient(unit(image)))
-        return kernel / tf.maximum(1.0, sigma / self.coefficient)
+        return tf.reshape(kernel / tf.maximum(1.0, sigma / self.coefficient), self._kernel_shape)
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Returns the layer's outputs with its kernel made small enough."""
-        kernel = self.normalized_kernel(training)
+        return self.with_kernel(inputs, self.normalized_kernel(training))
+
+    def with_kernel(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        """Returns the layer's outputs with a kernel that `normalized_kernel` returned."""
         return call_with_kernel(self, self.layer.kernel, kernel, inputs)
 
     def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
@@ -118,48 +122,59 @@ class Lipschitz(Configurable, keras.layers.Wrapper):
         kwargs.pop("training", None)
         return self.layer.compute_output_spec(*args, **kwargs)
 
-    def _kernel(self) -> tf.Tensor:
-        return tf.cast(self.layer.kernel.value, self.compute_dtype)
+    @property
+    def _kernel_shape(self) -> tuple[int, ...]:
+        return tuple(self.layer.kernel.shape)
 
-    def _maps(self, kernel: tf.Tensor) -> tuple[Map, Map]:
-        """Returns the linear map A of one input without its batch axis or of one image, and A'."""
-        if self._is_matrix:
-            matrix = tf.reshape(kernel, kernel.shape[-2:])
-            return (
-                lambda u: tf.linalg.matvec(matrix, u, transpose_a=True),
-                lambda v: tf.linalg.matvec(matrix, v),
-            )
-        return (
-            lambda u: tf.nn.conv2d(u, kernel, 1, "SAME"),
-            lambda v: tf.nn.conv2d_transpose(v, kernel, self._image_shape, 1, "SAME"),
-        )
+    def _kernel(self) -> tf.Tensor:
+        """Returns the kernel in full precision, a matrix where it acts on each position alone."""
+        kernel = tf.cast(self.layer.kernel.value, self.compute_dtype)
+        return tf.reshape(kernel, kernel.shape[-2:]) if self._is_matrix else kernel
 
     def _first_vector(self, shape: Shape) -> tf.Tensor:
         """Returns the vector for the kernel as it is."""
         kernel = self._kernel()
         if self._is_matrix:
-            return leading_right_vector(tf.transpose(tf.reshape(kernel, kernel.shape[-2:])))
+            return leading_right_vector(tf.transpose(kernel))
         start = tf.random.stateless_normal(shape, [0, 0], dtype=self.compute_dtype, alg="philox")
-        return self._power_method(kernel, unit(start), _LEAST_STEPS, 1000)
+        return _traced_power_method(kernel, unit(start), self.tolerance, 1, _MOST_STEPS)
 
-    def _power_method(
-        self, kernel: tf.Tensor, u: tf.Tensor, least_steps: int, most_steps: int
-    ) -> tf.Tensor:
-        """Returns the vector after as many steps as the tolerance asks for."""
-        forth, back = self._maps(kernel)
 
-        def unfinished(step: tf.Tensor, u: tf.Tensor, error: tf.Tensor) -> tf.Tensor:
-            return (step < least_steps) | (error > self.tolerance)
+def _maps(kernel: tf.Tensor, u: tf.Tensor) -> tuple[Map, Map]:
+    """Returns a linear map A, by a matrix or a convolution, of vectors like u, and A'."""
+    if kernel.shape.rank == 2:
+        return (
+            lambda u: tf.linalg.matvec(kernel, u, transpose_a=True),
+            lambda v: tf.linalg.matvec(kernel, v),
+        )
+    return (
+        lambda u: tf.nn.conv2d(u, kernel, 1, "SAME"),
+        lambda v: tf.nn.conv2d_transpose(v, kernel, tf.shape(u), 1, "SAME"),
+    )
 
-        def body(step: tf.Tensor, u: tf.Tensor, error: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            image = forth(u)
-            square, new = tf.reduce_sum(image**2), back(image)
-            # An eigenvalue of A'A is within the residual of sigma^2, which has twice the error.
-            error = tf.norm(new - square * u) / (2 * square)
-            return step + 1, unit(new), error
 
-        initial = (tf.constant(0), u, tf.constant(float("inf"), u.dtype))
-        return tf.while_loop(unfinished, body, initial, maximum_iterations=most_steps)[1]
+def _power_method(
+    kernel: tf.Tensor, u: tf.Tensor, tolerance: float, least_steps: int, most_steps: int
+) -> tf.Tensor:
+    """Returns what becomes of u in as many steps as the tolerance asks for."""
+    forth, back = _maps(kernel, u)
+
+    def unfinished(step: tf.Tensor, u: tf.Tensor, error: tf.Tensor) -> tf.Tensor:
+        return (step < least_steps) | (error > tolerance)
+
+    def body(step: tf.Tensor, u: tf.Tensor, error: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        image = forth(u)
+        square, new = tf.reduce_sum(image**2), back(image)
+        # An eigenvalue of A'A is within the residual of sigma^2, which has twice the error.
+        error = tf.norm(new - square * u) / (2 * square)
+        return step + 1, tf.ensure_shape(unit(new), u.shape), error
+
+    initial = (tf.constant(0), u, tf.constant(float("inf"), u.dtype))
+    return tf.while_loop(unfinished, body, initial, maximum_iterations=most_steps)[1]
+
+
+# Built layers of one shape share a trace, and it is many times as fast as single operations.
+_traced_power_method = tf.function(_power_method, autograph=False)
 
 
 @register

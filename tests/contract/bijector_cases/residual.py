@@ -7,6 +7,7 @@ from tfgen.bijectors import (
     ExactLogDet,
     GeometricTerms,
     InvertibleResidual,
+    PoissonTerms,
     PowerSeries,
     RussianRoulette,
 )
@@ -41,7 +42,8 @@ CASES = (
         "residual_series",
         lambda **kwargs: InvertibleResidual(
             Lipschitz(keras.layers.Dense(3, activation="tanh"), 0.5),
-            evaluation=PowerSeries(40, None),
+            RussianRoulette(3, PoissonTerms(1.5)),
+            PowerSeries(40, None),
             **kwargs,
         ),
         (3,),
