@@ -139,14 +139,14 @@ def image_block(log_det=None, **kwargs) -> InvertibleResidual:
 
 def test_sixteen_blocks_of_an_image_are_inverted():
     keras.utils.set_random_seed(0)
-    flow = Chain([image_block(PowerSeries(2)) for _ in range(16)])
+    flow = Chain([image_block(evaluation=ExactLogDet()) for _ in range(16)])
     flow.build((None, 8, 8, 3))
     for weight in flow.trainable_weights:
         if weight.name == "bias":
             weight.assign(normal(*weight.shape, seed=1))
-    x = tf.constant(normal(4, 8, 8, 3), tf.float32)
-    z = tf.function(flow.forward, autograph=False)(x)
-    back = tf.function(flow.inverse, autograph=False)(z)
+    x = tf.constant(normal(2, 8, 8, 3), tf.float32)
+    z = flow.forward(x)
+    back = flow.inverse(z)
     assert np.abs(z - x).max() > 1
     assert np.abs(back - x).max() < 1e-4
 
