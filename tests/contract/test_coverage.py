@@ -44,6 +44,7 @@ MACHINERY = {
     "tfgen.model.inversion.Inverter": "the search of a model; tested by encode of GLO and GANs",
     "tfgen.model.rows.Verb": "a record",
     "tfgen.model.stages.Stage": "a record; tests/model/test_stages.py",
+    "tfgen.layers.linearised.SmoothMap": "a record",
     "tfgen.losses.critic.Critic": "what penalties see of a network; test_adversarial_losses.py",
     "tfgen.data.toy.Mixture": "data; tested in tests/data",
     "tfgen.metrics.modes.ModeScore": "a named tuple of scores",

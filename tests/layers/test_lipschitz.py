@@ -157,6 +157,33 @@ def test_networks_contract(network, shape):
     assert network(a).shape == network.compute_output_shape(a.shape) == a.shape
 
 
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (lambda: LipSwish(dtype="float64"), (4,)),
+        (lambda: Lipschitz(keras.layers.Dense(3, dtype="float64")), (4,)),
+        (lambda: Lipschitz(keras.layers.Dense(3, dtype="float64")), (2, 2, 4)),
+        (lambda: Lipschitz(keras.layers.Dense(3, activation="tanh", dtype="float64")), (4,)),
+        (lambda: Lipschitz(conv(3, 3, dtype="float64")), (4, 3, 2)),
+        (lambda: Lipschitz(conv(3, 1, dtype="float64")), (4, 3, 2)),
+        (lambda: Lipschitz(conv(3, (2, 4), dtype="float64")), (4, 5, 2)),
+        (lambda: Lipschitz(conv(3, 3, dtype="mixed_float16")), (4, 3, 2)),
+    ],
+)
+def test_products_with_jacobians_are_gradients(layer, shape):
+    network = Contraction([Contraction([layer()])], dtype="float64")
+    network.build((None, *shape))
+    given = tf.constant(np.random.default_rng(0).normal(size=(2, *shape)))
+    given = tf.cast(given, "float32") if network.layers[0].layers[0].dtype == "float32" else given
+    y, product = network.with_kernels().linearised(given)
+    np.testing.assert_allclose(y, network(given), rtol=1e-12)
+    w = tf.cast(np.random.default_rng(1).normal(size=y.shape), y.dtype)
+    with tf.GradientTape() as tape:
+        tape.watch(given)
+        y = network.with_kernels().call(given)
+    np.testing.assert_allclose(product(w), tape.gradient(y, given, w), rtol=1e-9, atol=1e-12)
+
+
 def test_mixed_precision_keeps_sigma_exact():
     layer = made("conv", dtype="mixed_float16")
     y = layer(np.ones([1, 5, 4, 2], np.float32), training=True)

@@ -1,19 +1,16 @@
 """Inverses of residual maps by iteration, for many rows at once, with their gradient."""
 
-from collections.abc import Callable
-
 import numpy as np
 import tensorflow as tf
 
 from tfgen.core.checks import expected
-
-Map = Callable[[tf.Tensor], tf.Tensor]
+from tfgen.layers.linearised import Map, SmoothMap
 
 _AIM, _ENOUGH = 4, 100  # Times the precision of the dtype: what to go on to, and what will do.
 
 
 def inverse_of_residual(
-    g: Map, z: tf.Tensor, tolerance: float, max_iterations: int, name: str
+    g: SmoothMap, z: tf.Tensor, tolerance: float, max_iterations: int, name: str
 ) -> tf.Tensor:
     """Returns x, of which z = x + g(x), by x <- z - g(x), with the gradient of the fixed point.
 
@@ -36,15 +33,13 @@ def inverse_of_residual(
     """
     constant = tf.stop_gradient(z)
     x = tf.stop_gradient(_checked(g, constant, tolerance, max_iterations, name))
-    with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
-        tape.watch(x)
-        value = g(x)
+    value, product = g.linearised(x)
 
     def solved(upstream: tf.Tensor) -> tf.Tensor:
         """Returns w, of which w'(I + J) is the upstream gradient."""
         size = _norm(upstream)
         enough = _AIM * _precision(z) * size
-        return _iterated(lambda w: tape.gradient(value, x, w), upstream, enough, max_iterations)[0]
+        return _iterated(product, upstream, enough, max_iterations)[0]
 
     @tf.custom_gradient
     def attached(remainder: tf.Tensor) -> tuple[tf.Tensor, Map]:
@@ -54,12 +49,14 @@ def inverse_of_residual(
     return attached(z - x - value)
 
 
-def _checked(g: Map, z: tf.Tensor, tolerance: float, max_iterations: int, name: str) -> tf.Tensor:
+def _checked(
+    g: SmoothMap, z: tf.Tensor, tolerance: float, max_iterations: int, name: str
+) -> tf.Tensor:
     """Returns x, once its residual is known to be small."""
     precision = _precision(z)
     scale = tf.sqrt(tf.cast(tf.size(z[:1]), z.dtype)) + _norm(z)
     enough = max(tolerance, _AIM * precision) * scale
-    x, residual = _iterated(g, z, enough, max_iterations)
+    x, residual = _iterated(g.call, z, enough, max_iterations)
     residual /= scale
     small = (residual <= max(tolerance, _ENOUGH * precision)) | ~tf.math.is_finite(scale)
     what = f"an inverse of {name} to within {max_iterations} iterations"

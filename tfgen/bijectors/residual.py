@@ -7,11 +7,12 @@ import tensorflow as tf
 
 from tfgen.bijectors.bijector import Bijector, Result, Shape
 from tfgen.bijectors.conditions import check_condition
-from tfgen.bijectors.fixed_point import Map, inverse_of_residual
+from tfgen.bijectors.fixed_point import inverse_of_residual
 from tfgen.bijectors.trace import ExactLogDet, LogDet, PowerSeries, RussianRoulette
 from tfgen.core.checks import check_integer, check_not_negative, expected
 from tfgen.core.config import output_shape, register
 from tfgen.layers.contraction import Contraction, check_contracts
+from tfgen.layers.linearised import SmoothMap, by_tape, cast_to, composed
 
 
 @register
@@ -104,23 +105,22 @@ class InvertibleResidual(Bijector):
     ) -> Result:
         """Returns x and log |det dx/dz|, [batch]."""
         shift, g = self._shift(condition, z), self._residual(training=seed is not None)
-        x = inverse_of_residual(
-            lambda x: g(x + shift), z, self.tolerance, self.max_iterations, self.name
-        )
-        return x, -self._way(seed).value_and_log_det(g, x + shift, seed)[1]
+        # Of inputs y = x + shift it is y + g(y) = z + shift.
+        target = z + shift
+        inputs = inverse_of_residual(g, target, self.tolerance, self.max_iterations, self.name)
+        return inputs - shift, -self._way(seed).value_and_log_det(g, inputs, seed)[1]
 
     def _way(self, seed: tf.Tensor | None) -> LogDet:
         """Returns the way to find log-determinants, in training or out of it."""
         return self._evaluation if seed is None else self._training
 
-    def _residual(self, training: bool) -> Map:
+    def _residual(self, training: bool) -> SmoothMap:
         """Returns g, for any number of calls with the same kernels."""
-        network = (
-            self.network.with_kernels(training)
-            if isinstance(self.network, Contraction)
-            else functools.partial(self.network, training=training)
-        )
-        return lambda x: tf.cast(network(x), self.compute_dtype)
+        if isinstance(self.network, Contraction):
+            network = self.network.with_kernels(training)
+        else:
+            network = by_tape(functools.partial(self.network, training=training))
+        return composed([network, cast_to(self.compute_dtype)])
 
     def _shift(self, condition: tf.Tensor | None, like: tf.Tensor) -> tf.Tensor:
         """Returns what the condition adds to the inputs of the network, [batch, 1, ..., c]."""

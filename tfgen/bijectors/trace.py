@@ -13,8 +13,7 @@ import tensorflow as tf
 
 from tfgen.core.checks import check_integer, check_positive, expected
 from tfgen.core.config import Configurable, register
-
-Map = Callable[[tf.Tensor], tf.Tensor]
+from tfgen.layers.linearised import Linearised, Map, SmoothMap
 
 _FIXED_SEED = (20, 1906)  # Of the probes where there is no seed.
 
@@ -27,7 +26,7 @@ class LogDet(Configurable, ABC):
 
     @abstractmethod
     def value_and_log_det(
-        self, g: Map, x: tf.Tensor, seed: tf.Tensor | None
+        self, g: SmoothMap, x: tf.Tensor, seed: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns g(x), [batch, *event], and log |det(I + dg/dx)|, [batch].
 
@@ -46,12 +45,12 @@ class ExactLogDet(LogDet):
     draws = False
 
     def value_and_log_det(
-        self, g: Map, x: tf.Tensor, seed: tf.Tensor | None
+        self, g: SmoothMap, x: tf.Tensor, seed: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns g(x) and log |det(I + dg/dx)|."""
         dim = math.prod(x.shape[1:])
-        value, vjp = _linearised(g, x, dim)
-        jacobian = tf.reshape(vjp(_units(x)), [-1, dim, dim])
+        value, product = _linearised(g, x, dim)
+        jacobian = tf.reshape(product(_units(x)), [-1, dim, dim])
         return value, tf.linalg.slogdet(jacobian + tf.eye(dim, dtype=x.dtype))[1]
 
 
@@ -88,17 +87,16 @@ class PowerSeries(LogDet):
         return self.num_probes is not None
 
     def value_and_log_det(
-        self, g: Map, x: tf.Tensor, seed: tf.Tensor | None
+        self, g: SmoothMap, x: tf.Tensor, seed: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns g(x) and an estimate of log |det(I + dg/dx)|."""
-        count = self.num_probes or math.prod(x.shape[1:])
-        value, vjp = _linearised(g, x, count)
-        probes = _units(x) if self.num_probes is None else _signs(x, count, seed)
-        log_det = _series(vjp, probes, tf.constant(self.num_terms), lambda k: tf.ones([], x.dtype))
-        by_probe = tf.reshape(log_det, [-1, count])
-        if self.num_probes is None:
-            return value, tf.reduce_sum(by_probe, axis=1)
-        return value, tf.reduce_mean(by_probe, axis=1)
+        is_exact, dim = self.num_probes is None, math.prod(x.shape[1:])
+        count = dim if is_exact else self.num_probes
+        value, product = _linearised(g, x, count)
+        probes = _units(x) if is_exact else _signs(x, count, seed)
+        last, weight = tf.constant(self.num_terms), tf.ones([], x.dtype)
+        log_det = tf.reshape(_series(product, probes, last, lambda k: weight), [-1, count])
+        return value, (tf.reduce_sum if is_exact else tf.reduce_mean)(log_det, axis=1)
 
 
 class NumTerms(Configurable, ABC):
@@ -207,7 +205,7 @@ class RussianRoulette(LogDet):
             raise TypeError(expected("`num_terms`, such as PoissonTerms()", repr(self.num_terms)))
 
     def value_and_log_det(
-        self, g: Map, x: tf.Tensor, seed: tf.Tensor | None
+        self, g: SmoothMap, x: tf.Tensor, seed: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns g(x) and an estimate of log |det(I + dg/dx)|.
 
@@ -219,7 +217,7 @@ class RussianRoulette(LogDet):
         probe_seed, count_seed = tf.unstack(tf.random.split(seed, 2, alg="philox"))
         shape = [tf.shape(x)[0], self.num_samples] if self.by_row else [self.num_samples]
         counts = self.num_terms.draw(shape, count_seed)
-        value, vjp = _linearised(g, x)
+        value, product = _linearised(g, x)
 
         def weight(k: tf.Tensor) -> tf.Tensor:
             further = k - self.exact_terms
@@ -227,7 +225,7 @@ class RussianRoulette(LogDet):
             return share / self._at_least(tf.cast(further, x.dtype))
 
         last = self.exact_terms + tf.reduce_max(counts)
-        return value, _series(vjp, _signs(x, 1, probe_seed), last, weight)
+        return value, _series(product, _signs(x, 1, probe_seed), last, weight)
 
     def _at_least(self, further: tf.Tensor) -> tf.Tensor:
         """Returns the probability that a term is drawn, by how far it is from the exact ones."""
@@ -235,29 +233,21 @@ class RussianRoulette(LogDet):
         return tf.where(further > 0, drawn, tf.ones_like(drawn))
 
 
-def _linearised(g: Map, x: tf.Tensor, repeats: int = 1) -> tuple[tf.Tensor, Map]:
-    """Returns g(x), and the function w -> w'J of rows that each of x is repeated to.
-
-    That is one gradient of an evaluation that is kept. Tapes outside see the gradient too.
-    """
-    rows = x if repeats == 1 else tf.repeat(x, repeats, axis=0)
-    with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
-        tape.watch(rows)
-        value = g(rows)
-
-    def vjp(w: tf.Tensor) -> tf.Tensor:
-        return tape.gradient(value, rows, w, tf.UnconnectedGradients.ZERO)
-
-    return (value if repeats == 1 else value[::repeats]), vjp
+def _linearised(g: SmoothMap, x: tf.Tensor, repeats: int = 1) -> Linearised:
+    """Returns g(x), and w -> w'J of rows that each of x is repeated to."""
+    if repeats == 1:
+        return g.linearised(x)
+    value, product = g.linearised(tf.repeat(x, repeats, axis=0))
+    return value[::repeats], product
 
 
 def _series(
-    vjp: Map, probes: tf.Tensor, last: tf.Tensor, weight: Callable[[tf.Tensor], tf.Tensor]
+    product: Map, probes: tf.Tensor, last: tf.Tensor, weight: Callable[[tf.Tensor], tf.Tensor]
 ) -> tf.Tensor:
     """Returns v'log(I + J)v for each probe v, [rows], with Neumann's gradient.
 
     Args:
-        vjp: w -> w'J.
+        product: w -> w'J.
         probes: v, [rows, *event].
         last: the number of terms, int32.
         weight: returns that of a term k, a scalar or [rows].
@@ -267,7 +257,7 @@ def _series(
     def body(
         k: tf.Tensor, power: tf.Tensor, value: tf.Tensor, w: tf.Tensor
     ) -> tuple[tf.Tensor, ...]:
-        power = -vjp(power)  # v'(-J)^k
+        power = -product(power)  # v'(-J)^k
         scale = weight(k)
         value -= scale * _dot(power, probes) / tf.cast(k, probes.dtype)
         w += power * (tf.reshape(scale, [-1, *ones]) if scale.shape.rank else scale)
@@ -278,7 +268,7 @@ def _series(
     _, _, value, w = tf.while_loop(
         lambda k, *_: k <= last, body, initial, shape_invariants=invariants
     )
-    slope = _dot(vjp(tf.stop_gradient(w)), probes)  # Its gradient counts, not its value.
+    slope = _dot(product(tf.stop_gradient(w)), probes)  # Its gradient counts, not its value.
     return slope + tf.stop_gradient(value - slope)
 
 
