@@ -127,9 +127,7 @@ def test_probes_of_the_series_are_unbiased_with_a_seed_and_fixed_without():
 def test_numbers_of_terms_have_their_distribution(terms, probability):
     drawn = terms.draw([20_000], SEED).numpy()
     for k in range(1, 6):
-        np.testing.assert_allclose(
-            np.mean(drawn >= k), terms.at_least(tf.constant(float(k))), atol=0.015
-        )
+        np.testing.assert_allclose(np.mean(drawn >= k), terms.at_least(tf.constant(k)), atol=0.015)
 
 
 def image_block(log_det=None, **kwargs) -> InvertibleResidual:
@@ -235,7 +233,7 @@ def test_an_inverse_that_does_not_converge_is_an_error(graph):
     block = InvertibleResidual(lipschitz_dense(3, [6]), max_iterations=2)
     block.build((None, 3))
     inverse = tf.function(block.inverse, autograph=False) if graph else block.inverse
-    with pytest.raises(tf.errors.InvalidArgumentError, match="(?s)residual of.*0\\.|e-0"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"(?s)Expected.*residual of\W+\d"):
         inverse(tf.constant(normal(2, 3), tf.float32))
 
 

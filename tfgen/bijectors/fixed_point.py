@@ -60,7 +60,7 @@ def _checked(
     residual /= scale
     small = (residual <= max(tolerance, _ENOUGH * precision)) | ~tf.math.is_finite(scale)
     what = f"an inverse of {name} to within {max_iterations} iterations"
-    message = [expected(what, "a map that may not contract, and a relative residual of")]
+    message = [expected(what, "a relative residual of")]
     check = tf.debugging.Assert(tf.reduce_all(small), [*message, tf.reduce_max(residual)])
     with tf.control_dependencies([check]):
         return tf.identity(x)

@@ -9,9 +9,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import tensorflow as tf
 
-from tfgen.core.checks import check_integer, check_positive, expected
+from tfgen.core.checks import check_integer, expected
 from tfgen.core.config import Configurable, register
 from tfgen.layers.linearised import Linearised, Map, SmoothMap
 
@@ -57,7 +58,7 @@ class ExactLogDet(LogDet):
 @register
 @dataclass(frozen=True)
 class PowerSeries(LogDet):
-    """The first terms of the series, which is biased: by |J|^(n + 1) D / (n + 1) at most.
+    """The first terms of the series, off by D |J|^(n + 1) / (n + 1) / (1 - |J|) at most.
 
     The gradient is by Neumann's series, as for `RussianRoulette`, up to the same power of J.
 
@@ -103,12 +104,19 @@ class NumTerms(Configurable, ABC):
     """The distribution of a number of terms, n >= 0."""
 
     @abstractmethod
+    def survival(self) -> np.ndarray:
+        """Returns the probabilities that n >= 1, 2, ..., as far as they are above 1e-8."""
+
     def draw(self, shape: Sequence[int | tf.Tensor], seed: tf.Tensor) -> tf.Tensor:
         """Draws numbers, int32."""
+        unit = tf.random.stateless_uniform(shape, seed, alg="philox")
+        reached = unit[..., tf.newaxis] < self.survival().astype(np.float32)
+        return tf.reduce_sum(tf.cast(reached, tf.int32), axis=-1)
 
-    @abstractmethod
-    def at_least(self, k: tf.Tensor) -> tf.Tensor:
-        """Returns the probability that n >= k, of k >= 1 as floats."""
+    def at_least(self, k: tf.Tensor, dtype: tf.DType = tf.float32) -> tf.Tensor:
+        """Returns the probability that n >= k, of integers; for the most k there is, beyond it."""
+        table = np.concatenate([[1.0], self.survival()])
+        return tf.gather(tf.constant(table, dtype), tf.clip_by_value(k, 0, len(table) - 1))
 
 
 @register
@@ -117,7 +125,7 @@ class PoissonTerms(NumTerms):
     """p(n) = rate^n exp(-rate) / n!.
 
     Args:
-        rate: the mean, > 0.
+        rate: the mean, in (0, 100].
 
     Raises:
         ValueError: when it is not.
@@ -126,15 +134,14 @@ class PoissonTerms(NumTerms):
     rate: float = 2.0
 
     def __post_init__(self) -> None:
-        check_positive("rate", self.rate)
+        if not 0 < self.rate <= 100:
+            raise ValueError(expected("`rate` in (0, 100]", self.rate))
 
-    def draw(self, shape: Sequence[int | tf.Tensor], seed: tf.Tensor) -> tf.Tensor:
-        """Draws numbers, int32."""
-        return tf.random.stateless_poisson(shape, seed, tf.fill(shape, self.rate), tf.int32)
-
-    def at_least(self, k: tf.Tensor) -> tf.Tensor:
-        """Returns the probability that n >= k."""
-        return tf.math.igamma(k, tf.cast(self.rate, k.dtype))
+    def survival(self) -> np.ndarray:
+        """Returns the probabilities that n >= 1, 2, ..."""
+        n = np.arange(300)
+        factorials = np.cumsum(np.log(np.maximum(n, 1)))
+        return _likely(1 - np.cumsum(np.exp(n * math.log(self.rate) - self.rate - factorials)))
 
 
 @register
@@ -143,7 +150,7 @@ class GeometricTerms(NumTerms):
     """p(n) = probability (1 - probability)^(n - 1), n = 1, 2, ...
 
     Args:
-        probability: that the series ends after a term, in (0, 1).
+        probability: that the series ends after a term, in [0.01, 1).
 
     Raises:
         ValueError: when it is not.
@@ -152,17 +159,17 @@ class GeometricTerms(NumTerms):
     probability: float = 0.5
 
     def __post_init__(self) -> None:
-        if not 0 < self.probability < 1:
-            raise ValueError(expected("`probability` in (0, 1)", self.probability))
+        if not 0.01 <= self.probability < 1:
+            raise ValueError(expected("`probability` in [0.01, 1)", self.probability))
 
-    def draw(self, shape: Sequence[int | tf.Tensor], seed: tf.Tensor) -> tf.Tensor:
-        """Draws numbers, int32."""
-        unit = 1.0 - tf.random.stateless_uniform(shape, seed, alg="philox")
-        return 1 + tf.cast(tf.math.log(unit) / math.log(1 - self.probability), tf.int32)
+    def survival(self) -> np.ndarray:
+        """Returns the probabilities that n >= 1, 2, ..."""
+        return _likely((1 - self.probability) ** np.arange(2000.0))
 
-    def at_least(self, k: tf.Tensor) -> tf.Tensor:
-        """Returns the probability that n >= k."""
-        return tf.cast(1 - self.probability, k.dtype) ** (k - 1)
+
+def _likely(probabilities: np.ndarray) -> np.ndarray:
+    """Returns the first of falling probabilities, which a draw in single precision can meet."""
+    return probabilities[probabilities > 1e-8]
 
 
 @register
@@ -222,15 +229,10 @@ class RussianRoulette(LogDet):
         def weight(k: tf.Tensor) -> tf.Tensor:
             further = k - self.exact_terms
             share = tf.reduce_mean(tf.cast(counts >= further, x.dtype), axis=-1)
-            return share / self._at_least(tf.cast(further, x.dtype))
+            return share / self.num_terms.at_least(further, x.dtype)
 
         last = self.exact_terms + tf.reduce_max(counts)
         return value, _series(product, _signs(x, 1, probe_seed), last, weight)
-
-    def _at_least(self, further: tf.Tensor) -> tf.Tensor:
-        """Returns the probability that a term is drawn, by how far it is from the exact ones."""
-        drawn = self.num_terms.at_least(tf.maximum(further, 1))
-        return tf.where(further > 0, drawn, tf.ones_like(drawn))
 
 
 def _linearised(g: SmoothMap, x: tf.Tensor, repeats: int = 1) -> Linearised:
