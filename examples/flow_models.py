@@ -28,7 +28,9 @@ flags.DEFINE_integer(
 flags.DEFINE_integer("scales", 2, "Of a flow of images.", 1)
 flags.DEFINE_integer("filters", 64, "Of convolutions inside couplings, and units of spline's.", 1)
 runner.define_sizes("hidden_units", ["128", "128"], "Of networks of vectors.")
-flags.DEFINE_integer("warmup_steps", 100, "Over which the learning rate of glow rises.", 0)
+flags.DEFINE_integer(
+    "warmup_steps", 100, "Over which the learning rate of glow and residual_flow rises.", 0
+)
 flags.DEFINE_float("ema_decay", 0.99, "Of the average of the weights; 0 for none.", 0.0, 1.0)
 flags.DEFINE_bool("conditional", False, "Give the flow the labels of the data.")
 flags.DEFINE_integer("num_classes", None, "Of --conditional; as many as the data have labels.", 2)
@@ -67,6 +69,11 @@ def _spline(shape: tuple[int, ...], **options: Any) -> Flow:
     return recipes.spline(shape, FLAGS.scales, _depth(shape), FLAGS.filters, **options)
 
 
+def _residual_flow(shape: tuple[int, ...], **options: Any) -> Flow:
+    sizes = (FLAGS.scales, _depth(shape), FLAGS.filters)
+    return recipes.residual_flow(shape, *sizes, warmup_steps=FLAGS.warmup_steps, **options)
+
+
 RECIPES: dict[str, Callable[..., Flow]] = {
     "nice": lambda shape, **k: recipes.nice(shape, _depth(shape), _sizes(), **k),
     "realnvp": _realnvp,
@@ -76,6 +83,7 @@ RECIPES: dict[str, Callable[..., Flow]] = {
     "iaf": lambda shape, **k: recipes.iaf(shape, _depth(shape), _sizes(), **k),
     "planar": lambda shape, **k: recipes.planar(shape, 4 * _depth(shape), **k),
     "radial": lambda shape, **k: recipes.radial(shape, 4 * _depth(shape), **k),
+    "residual_flow": _residual_flow,
 }
 OF_VECTORS = ("planar", "radial")
 """Recipes that take no images."""

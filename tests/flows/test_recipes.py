@@ -16,12 +16,14 @@ VECTORS = {
     "iaf": lambda **k: recipes.iaf((3,), 2, (8,), **k),
     "planar": lambda **k: recipes.planar((3,), 2, **k),
     "radial": lambda **k: recipes.radial((3,), 2, **k),
+    "residual_flow": lambda **k: recipes.residual_flow((3,), depth=2, filters=8, **k),
 }
 IMAGES = {
     "nice": lambda: recipes.nice((4, 4, 1), 2, (8,), **LEVELS),
     "realnvp": lambda: recipes.realnvp((4, 4, 1), num_scales=2, filters=4, num_blocks=1, **LEVELS),
     "glow": lambda: recipes.glow((4, 4, 1), 2, 1, 4, **LEVELS),
     "maf": lambda: recipes.maf((4, 4, 1), 1, (8,), **LEVELS),
+    "residual_flow": lambda: recipes.residual_flow((4, 4, 1), 2, 1, 4, 0.7, **LEVELS),
 }
 
 
