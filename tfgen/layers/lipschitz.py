@@ -28,9 +28,10 @@ class Lipschitz(Configurable, keras.layers.Wrapper):
 
     The leading right-singular vector is a weight that is saved but not trained. It has converged
     when the layer is built. Each call goes on from it by the power method until
-    |A'A u - sigma^2 u| <= 2 tolerance sigma^2, when sigma is too small by a share of `tolerance` at
-    most; with `training=True` the vector is kept. Other calls keep nothing, and always give the
-    same. The gradient flows through sigma with u held constant.
+    |A'A u - sigma^2 u| <= 2 tolerance sigma^2. Then sigma is off by a share of `tolerance` at most,
+    if no other singular value has overtaken the one that is followed in the last few steps of
+    training. With `training=True` the vector is kept. Other calls keep nothing, and always give
+    the same. The gradient flows through sigma with u held constant.
 
     Args:
         layer: a `Dense`, or a `Conv2D` of stride 1 with same padding, without groups or dilation.
