@@ -81,7 +81,9 @@ def test_a_base_alone_can_do_nothing():
         pass
 
     assert Bare().capabilities() == frozenset()
-    with pytest.raises(UnsupportedCapability, match=r"^Bare has no sample \(.*GLANN, GLO, IMLE"):
+    with pytest.raises(
+        UnsupportedCapability, match=r"^Bare has no sample \(.*GLANN, GLO, HybridFlow, IMLE"
+    ):
         Bare().sample(2, seed=0)
 
 

@@ -45,7 +45,9 @@ def test_the_density_sums_to_one(case, trained):
         values = range(model.condition_specs[names[0]].num_values)
         conditions = [{names[0]: np.full(len(x), value)} for value in values]
     for condition in conditions:
-        log_prob = model.log_prob(x, condition or None).numpy().astype(np.float64)
+        log_prob = (
+            model.log_prob(x, condition or None, batch_size=len(x)).numpy().astype(np.float64)
+        )
         assert np.exp(log_prob).sum() * cell == pytest.approx(1, abs=1e-4)
 
 
@@ -57,9 +59,9 @@ def test_samples_are_of_the_density(case, trained):
     count = 4000
     given = {name: np.zeros(count, int) for name in model.condition_specs} or None
     same = {name: np.zeros(len(x), int) for name in model.condition_specs} or None
-    samples = model.sample(count, seed=0, condition=given)
-    found = model.log_prob(samples, given).numpy()
-    log_prob = model.log_prob(x, same).numpy().astype(np.float64)
+    samples = model.sample(count, seed=0, condition=given, batch_size=count)
+    found = model.log_prob(samples, given, batch_size=count).numpy()
+    log_prob = model.log_prob(x, same, batch_size=len(x)).numpy().astype(np.float64)
     expected = np.sum(np.exp(log_prob) * log_prob) * cell
     assert found.mean() == pytest.approx(expected, abs=4 * float(found.std()) / count**0.5)
 

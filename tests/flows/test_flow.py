@@ -77,12 +77,13 @@ def test_additive_couplings_are_exact_at_a_temperature():
     assert model.bijector.log_det_is_constant
     axis = np.linspace(-12, 12, 401, dtype=np.float32)
     grid = np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 2)
-    log_prob = model.log_prob(grid).numpy().astype(np.float64)
+    log_prob = model.log_prob(grid, batch_size=len(grid)).numpy().astype(np.float64)
     cell = (axis[1] - axis[0]) ** 2
     assert np.exp(log_prob).sum() * cell == pytest.approx(1, abs=1e-3)
     weights = np.exp(2 * log_prob)
     expected = np.sum(weights * log_prob) / weights.sum()
-    found = model.log_prob(model.sample(4000, 0, temperature=0.5)).numpy()
+    samples = model.sample(4000, 0, temperature=0.5, batch_size=4000)
+    found = model.log_prob(samples, batch_size=4000).numpy()
     assert found.mean() == pytest.approx(expected, abs=4 * float(found.std()) / 4000**0.5)
 
 
