@@ -251,8 +251,8 @@ def residual_flow(
     """Chen, Behrmann, Duvenaud and Jacobsen, 2019, https://arxiv.org/abs/1906.02735.
 
     Blocks x + g(x), each after ActNorm, with a squeeze from one level to the next. In training
-    log-determinants are unbiased estimates; `log_prob` is exact for vectors, and takes a series cut
-    off for images.
+    log-determinants are unbiased estimates. `log_prob` is exact for vectors; for images it is an
+    estimate, by a series that is cut off, whose probes are always the same.
 
     Args:
         num_scales: of images, > 0.
