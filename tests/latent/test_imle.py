@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from tests.small_models import COMPLAINT, small_imle
+from tfgen.core import random
 from tfgen.data.examples import Examples
 from tfgen.latent import IMLE, Cosine, Sphere, imle
 from tfgen.networks import MLP
@@ -24,12 +25,12 @@ def compiled(**kwargs):
 
 def candidates(model, block=2048):
     """Returns the noise of a round's candidates, from the seeds that it is drawn with."""
-    key = tf.random.fold_in([model.seed, 1], int(model.step.numpy()), alg="philox")
+    key = random.fold_in([model.seed, 1], int(model.step.numpy()))
     blocks = []
     for first in range(0, model.num_candidates, block):
-        seed = tf.random.fold_in(key, first, alg="philox")
+        seed = random.fold_in(key, first)
         size = min(block, model.num_candidates - first)
-        blocks.append(tf.random.stateless_normal([size, model.noise_dim], seed, alg="philox"))
+        blocks.append(random.draw_normal([size, model.noise_dim], seed))
     return tf.concat(blocks, 0).numpy()
 
 

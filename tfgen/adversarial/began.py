@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfgen.adversarial.base import EncodedByInversion
 from tfgen.adversarial.checks import check_function, made_shape
+from tfgen.core import random
 from tfgen.core.checks import check_positive, expected
 from tfgen.core.config import register
 from tfgen.data.examples import Batch
@@ -87,7 +88,7 @@ class BEGAN(EncodedByInversion):
     def updates(self, x: Batch, seed: tf.Tensor, training: bool = True) -> list[Update]:
         """Returns the update of the autoencoder, then that of the generator with k."""
         num_rows = tf.shape(x["x"])[0]
-        seeds = tf.unstack(tf.random.split(seed, 2, alg="philox"))
+        seeds = tf.unstack(random.split_seed(seed, 2))
 
         @functools.cache
         def of_data() -> tf.Tensor:

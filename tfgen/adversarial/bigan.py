@@ -8,6 +8,7 @@ import tensorflow as tf
 from tfgen.adversarial.base import AdversarialModel
 from tfgen.adversarial.checks import check_game, check_logits, made_shape, warn_of_misfits
 from tfgen.adversarial.penalised import penalised
+from tfgen.core import random
 from tfgen.core.checks import expected
 from tfgen.core.config import register
 from tfgen.data.examples import Batch
@@ -87,7 +88,7 @@ class BiGAN(AdversarialModel):
 
     def updates(self, x: Batch, seed: tf.Tensor, training: bool = True) -> list[Update]:
         """Returns the update of the discriminator, then that of the generator and the encoder."""
-        seeds = tf.unstack(tf.random.split(seed, 3, alg="philox"))
+        seeds = tf.unstack(random.split_seed(seed, 3))
 
         def pairs(seed: tf.Tensor) -> tuple[tuple, tuple]:
             z = self.noise(tf.shape(x["x"])[0], seed)

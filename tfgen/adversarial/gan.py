@@ -8,6 +8,7 @@ import tensorflow as tf
 from tfgen.adversarial.base import EncodedByInversion, labels_in, with_labels
 from tfgen.adversarial.checks import check_function, check_game, check_logits, warn_of_misfits
 from tfgen.adversarial.penalised import penalised
+from tfgen.core import random
 from tfgen.core.checks import check_integer, expected
 from tfgen.core.config import register
 from tfgen.data.examples import Batch, Examples
@@ -110,7 +111,7 @@ class GAN(EncodedByInversion):
     def updates(self, x: Batch, seed: tf.Tensor, training: bool = True) -> Sequence[Update]:
         """Returns the updates of D, each on a slice of the batch, and that of G."""
         slices = self._slices(x)
-        seeds = tf.unstack(tf.random.split(seed, len(slices) + 1, alg="philox"))
+        seeds = tf.unstack(random.split_seed(seed, len(slices) + 1))
         return [
             *(self._judge(k, part, seeds[k], training) for k, part in enumerate(slices)),
             self._deceive(slices[-1], seeds[-1], training),
@@ -135,7 +136,7 @@ class GAN(EncodedByInversion):
         """Returns the k-th update of the discriminator in a step of training."""
 
         def terms() -> Terms:
-            seeds = tf.unstack(tf.random.split(seed, 4, alg="philox"))
+            seeds = tf.unstack(random.split_seed(seed, 4))
             fake = tf.stop_gradient(self._generate(x, seeds[0], training))
             real, fake = self._seen(x["x"], seeds[1]), self._seen(fake, seeds[2])
             logits = [self._logits(images, x, training) for images in (real, fake)]
@@ -150,7 +151,7 @@ class GAN(EncodedByInversion):
         """Returns an update of the generator."""
 
         def terms() -> Terms:
-            seeds = tf.unstack(tf.random.split(seed, 3, alg="philox"))
+            seeds = tf.unstack(random.split_seed(seed, 3))
             fake = self._seen(self._generate(x, seeds[0], training), seeds[1])
             fake = self._logits(fake, x, training)
             if not self.loss.needs_real:

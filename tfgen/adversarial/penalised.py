@@ -5,6 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfgen.core import random
 from tfgen.losses import Critic, Penalty
 from tfgen.training.update import Terms
 
@@ -32,4 +33,4 @@ def penalised(
 
 
 def _split(seed: tf.Tensor, count: int) -> list[tf.Tensor]:
-    return tf.unstack(tf.random.split(seed, count, alg="philox")) if count else []
+    return tf.unstack(random.split_seed(seed, count)) if count else []

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from tfgen.bijectors.bijector import Bijector, Result, Shape
+from tfgen.core import random
 from tfgen.core.checks import expected
 from tfgen.core.config import register
 
@@ -142,6 +143,4 @@ def build(bijector: Bijector, event_shape: Shape, condition_dim: int | None = No
 
 def part_of(seed: tf.Tensor | None, number: int, part: Bijector) -> tf.Tensor | None:
     """Returns the seed of one of several bijectors; None outside training."""
-    return (
-        tf.random.fold_in(seed, number, alg="philox") if part.draws and seed is not None else seed
-    )
+    return random.fold_in(seed, number) if part.draws and seed is not None else seed

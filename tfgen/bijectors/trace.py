@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import tensorflow as tf
 
+from tfgen.core import random
 from tfgen.core.checks import check_integer, expected
 from tfgen.core.config import Configurable, register
 from tfgen.layers.linearised import Linearised, Map, SmoothMap
@@ -109,7 +110,7 @@ class NumTerms(Configurable, ABC):
 
     def draw(self, shape: Sequence[int | tf.Tensor], seed: tf.Tensor) -> tf.Tensor:
         """Draws numbers, int32."""
-        unit = tf.random.stateless_uniform(shape, seed, alg="philox")
+        unit = random.draw_uniform(shape, seed)
         reached = unit[..., tf.newaxis] < self.survival().astype(np.float32)
         return tf.reduce_sum(tf.cast(reached, tf.int32), axis=-1)
 
@@ -221,7 +222,7 @@ class RussianRoulette(LogDet):
         """
         if seed is None:
             raise ValueError(expected("a seed, as in training", seed))
-        probe_seed, count_seed = tf.unstack(tf.random.split(seed, 2, alg="philox"))
+        probe_seed, count_seed = tf.unstack(random.split_seed(seed, 2))
         shape = [tf.shape(x)[0], self.num_samples] if self.by_row else [self.num_samples]
         counts = self.num_terms.draw(shape, count_seed)
         value, product = _linearised(g, x)
@@ -293,8 +294,6 @@ def _signs(x: tf.Tensor, count: int, seed: tf.Tensor | None) -> tf.Tensor:
     """
     batch, event = tf.shape(x)[0], x.shape[1:]
     rows = count if seed is None else batch * count
-    bits = tf.random.stateless_uniform(
-        [rows, *event], _FIXED_SEED if seed is None else seed, 0, 2, tf.int32, alg="philox"
-    )
+    bits = random.draw_integers([rows, *event], _FIXED_SEED if seed is None else seed, 2)
     signs = tf.cast(2 * bits - 1, x.dtype)
     return tf.tile(signs, [batch, *[1] * len(event)]) if seed is None else signs

@@ -23,8 +23,6 @@ import tensorflow as tf
 
 from tfgen.core.checks import check_integer, check_seed, expected
 
-_PHILOX = "philox"
-
 _ROTATIONS = (13, 15, 26, 6, 17, 29, 16, 24)
 _PARITY = 0x1BD11BDA
 
@@ -241,12 +239,75 @@ def evaluation_seed(seed: int, batch: tf.Tensor) -> tf.Tensor:
 
 
 def _counted_seed(seed: int, count: tf.Tensor, last: tf.Tensor) -> tf.Tensor:
-    key = tf.random.split([tf.cast(seed, tf.int32), 0], num=1, alg=_PHILOX)[0]
-    key = tf.random.fold_in(key, tf.cast(count, tf.int32), alg=_PHILOX)
-    return tf.random.fold_in(key, last, alg=_PHILOX)
+    key = split_seed([tf.cast(seed, tf.int32), 0], 1)[0]
+    return fold_in(fold_in(key, tf.cast(count, tf.int32)), last)
 
 
 def replica_index() -> tf.Tensor:
     """Returns the index of the replica that runs this code, 0 outside replicas; int32 scalar."""
     context = tf.distribute.get_replica_context()
     return tf.cast(context.replica_id_in_sync_group if context else 0, tf.int32)
+
+
+# Draws for a whole batch: the numbers of `tf.random.stateless_*` with alg="philox", by ten operations
+# in place of a hundred, which is felt when a step is traced. "auto_select" would draw other numbers
+# on other devices.
+
+_ALGORITHM = 1  # Philox.
+_SCRAMBLER = 0x02461E293EC8F720  # TensorFlow's key for seeds.
+
+
+def draw_normal(
+    shape: Sequence[int] | tf.Tensor, seed: tf.Tensor, dtype: str | tf.DType = tf.float32
+) -> tf.Tensor:
+    """Returns standard normal numbers of a shape, from the seed of a step, int32 [2]."""
+    return tf.raw_ops.StatelessRandomNormalV2(shape=shape, dtype=dtype, **_philox(seed))
+
+
+def draw_uniform(shape: Sequence[int] | tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Returns float32 numbers uniform on [0, 1), of a shape, from the seed of a step."""
+    return tf.raw_ops.StatelessRandomUniformV2(shape=shape, **_philox(seed))
+
+
+def draw_integers(shape: Sequence[int] | tf.Tensor, seed: tf.Tensor, maximum: int) -> tf.Tensor:
+    """Returns int32 numbers uniform on [0, maximum), of a shape, from the seed of a step."""
+    return tf.raw_ops.StatelessRandomUniformIntV2(
+        shape=shape, minval=0, maxval=maximum, **_philox(seed)
+    )
+
+
+def shuffle(rows: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Returns rows in a random order, from a seed, int32 [2]."""
+    return tf.raw_ops.StatelessShuffle(value=rows, **_philox(seed))
+
+
+def split_seed(seed: tf.Tensor, num: int | tf.Tensor) -> tf.Tensor:
+    """Returns so many seeds, int32 [num, 2], from one, int32 [2]."""
+    return _full_integers([num, 2], seed)
+
+
+def fold_in(seed: tf.Tensor, number: int | tf.Tensor) -> tf.Tensor:
+    """Returns the seed of a numbered use of a seed, int32 [2]."""
+    return tf.stack([_full_integers([], seed), number])
+
+
+def _full_integers(shape: Sequence[int | tf.Tensor], seed: tf.Tensor) -> tf.Tensor:
+    return tf.raw_ops.StatelessRandomUniformFullIntV2(
+        shape=tf.cast(shape, tf.int32), dtype=tf.int32, **_philox(seed)
+    )
+
+
+def _philox(seed: tf.Tensor) -> dict[str, tf.Tensor | int]:
+    """Returns the key and the counter of a seed, int32 [2], as arguments of a random operation."""
+    key, counter = tf.split(
+        tf.raw_ops.StatelessRandomUniformFullIntV2(
+            shape=[2],
+            key=tf.constant([_SCRAMBLER], tf.uint64),
+            counter=tf.cast(seed, tf.uint64),
+            alg=_ALGORITHM,
+            dtype=tf.uint64,
+        ),
+        2,
+    )
+    counter = tf.concat([tf.constant([0], tf.uint64), counter], 0)
+    return {"key": key, "counter": counter, "alg": _ALGORITHM}

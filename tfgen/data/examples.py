@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfgen.core import random
 from tfgen.core.checks import check_integer, check_seed, expected
 from tfgen.data.example_checks import (
     check_batch_size,
@@ -288,7 +289,7 @@ class Examples:
     def _shuffled(self, rows: tf.Tensor, number: tf.Tensor, use: int) -> tf.Tensor:
         """Returns a permutation of rows for one of two uses, by the number of an epoch or round."""
         seed = tf.stack([tf.constant(2 * self.seed + use, tf.int64), number])
-        return tf.random.experimental.stateless_shuffle(rows, seed, alg="philox")
+        return random.shuffle(rows, seed)
 
     def _batch_indices(self, epoch: tf.Tensor) -> tf.data.Dataset:
         """Returns the rows of each batch of an epoch, int64 [batch_size] an element."""

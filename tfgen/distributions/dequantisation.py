@@ -104,7 +104,7 @@ class UniformDequantization(Dequantization):
 
     def draw(self, x: tf.Tensor, seed: tf.Tensor, training: bool = True) -> Drawn:
         """Draws v for a batch, from a seed, int32 [2]."""
-        u = tf.random.stateless_uniform(tf.shape(x), seed, alg="philox")
+        u = random.draw_uniform(tf.shape(x), seed)
         return self._spread(x, u, 0.0)
 
     def draw_rows(self, x: tf.Tensor, row_seeds: tf.Tensor) -> Drawn:
@@ -161,8 +161,8 @@ class VariationalDequantization(Dequantization):
 
     def draw(self, x: tf.Tensor, seed: tf.Tensor, training: bool = True) -> Drawn:
         """Draws v for a batch, from a seed, int32 [2]."""
-        first, second = tf.unstack(tf.random.split(seed, 2, alg="philox"))
-        noise = tf.random.stateless_normal(tf.shape(x), first, alg="philox")
+        first, second = tf.unstack(random.split_seed(seed, 2))
+        noise = random.draw_normal(tf.shape(x), first)
         return self._of_noise(x, noise, second if training else None)
 
     def draw_rows(self, x: tf.Tensor, row_seeds: tf.Tensor) -> Drawn:
@@ -172,7 +172,7 @@ class VariationalDequantization(Dequantization):
     def prepare(self, x: tf.Tensor, seed: tf.Tensor) -> None:
         """Sets the weights of the bijector that begin from data."""
         if self.bijector is not None:
-            noise = tf.random.stateless_normal(tf.shape(x), seed, alg="philox")
+            noise = random.draw_normal(tf.shape(x), seed)
             moved, _, condition = self._moved(x, noise, False)
             self.bijector.prepare(moved, condition, inverse=True)
 

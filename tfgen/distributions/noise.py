@@ -40,7 +40,7 @@ class StandardNormal(_Noise, BaseDensity):
 
     def draw(self, num_rows: int | tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Draws vectors for one step of training, [num_rows, dim], from a seed, int32 [2]."""
-        return tf.random.stateless_normal([num_rows, self.dim], seed, alg="philox")
+        return random.draw_normal([num_rows, self.dim], seed)
 
     def sample_rows(
         self,
@@ -84,7 +84,7 @@ class Uniform(_Noise):
 
     def draw(self, num_rows: int | tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Draws vectors for one step of training, [num_rows, dim], from a seed, int32 [2]."""
-        return self._scaled(tf.random.stateless_uniform([num_rows, self.dim], seed, alg="philox"))
+        return self._scaled(random.draw_uniform([num_rows, self.dim], seed))
 
     def sample_rows(self, row_seeds: tf.Tensor) -> tf.Tensor:
         """Draws one vector a row seed, [batch, dim] from int32 [batch, 2]."""
@@ -121,7 +121,7 @@ class Blockwise(_Noise):
 
     def draw(self, num_rows: int | tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Draws vectors for one step of training, [num_rows, dim], from a seed, int32 [2]."""
-        seeds = tf.unstack(tf.random.split(seed, len(self.parts), alg="philox"))
+        seeds = tf.unstack(random.split_seed(seed, len(self.parts)))
         drawn = [part.draw(num_rows, own) for part, own in zip(self.parts, seeds, strict=True)]
         return tf.concat(drawn, axis=1)
 

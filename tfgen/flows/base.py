@@ -195,7 +195,7 @@ class FlowModel(GenerativeModel):
         Args:
             x, seed, training: as for `updates`.
         """
-        first, second = tf.unstack(tf.random.split(seed, 2, alg="philox"))
+        first, second = tf.unstack(random.split_seed(seed, 2))
         rows, log_q = x["x"], 0.0
         if self.dequantization is not None:
             rows, log_q = self.dequantization.draw(rows, first, training)

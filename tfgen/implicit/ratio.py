@@ -98,7 +98,7 @@ class RatioEstimator(GenerativeModel):
         """Returns draws of the base for one step of training."""
         if isinstance(self.base, Density):
             return self.base.draw(num_rows, seed)
-        return self._base_rows(tf.random.split(seed, num_rows, alg="philox"))
+        return self._base_rows(random.split_seed(seed, num_rows))
 
     def _base_rows(self, row_seeds: tf.Tensor) -> tf.Tensor:
         """Returns one draw of the base a row seed."""

@@ -133,7 +133,7 @@ class GLO(GenerativeModel):
         """Returns the loss between the examples of a batch and their decoded latents."""
         z = self.latents(x["index"])
         if training and self.latent_noise:
-            noise = tf.random.stateless_normal(tf.shape(z), seed, alg="philox")
+            noise = random.draw_normal(tf.shape(z), seed)
             z += tf.cast(self.latent_noise * noise, z.dtype)
         return {"loss": self.loss(x["x"], self._generate(z, training))}
 

@@ -138,7 +138,7 @@ class IMLE(GenerativeModel):
         """Returns the distances between the examples of a batch and their samples."""
         e = tf.gather(self.assigned_noise.value, x["index"])
         if training and self.noise_std:
-            e += self.noise_std * tf.random.stateless_normal(tf.shape(e), seed, alg="philox")
+            e += self.noise_std * random.draw_normal(tf.shape(e), seed)
         return {"loss": self._distances(x["x"], self._transform(e, training))}
 
     def _transform(self, e: tf.Tensor, training: bool) -> tf.Tensor:
@@ -200,12 +200,12 @@ class IMLE(GenerativeModel):
             [batch, noise_dim].
         """
         nearest = RunningNearest(x, self.distance)
-        key = tf.random.fold_in([self.seed, 1], tf.cast(self.step.value, tf.int32), alg="philox")
+        key = random.fold_in([self.seed, 1], tf.cast(self.step.value, tf.int32))
         block = _BLOCK_NUMBERS // math.prod(self.event_shape)
         block = max(_SMALLEST_BLOCK, min(block, _LARGEST_BLOCK))
         for first in range(0, self.num_candidates, block):
             size = min(block, self.num_candidates - first)
-            noise, candidates = self._candidates(tf.random.fold_in(key, first, alg="philox"), size)
+            noise, candidates = self._candidates(random.fold_in(key, first), size)
             nearest.update(candidates, noise)
         return nearest.payload
 
@@ -216,7 +216,7 @@ class IMLE(GenerativeModel):
 
     def _draw(self, seed: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns noise, and the candidates that it becomes."""
-        noise = tf.random.stateless_normal([size, self.noise_dim], seed, alg="philox")
+        noise = random.draw_normal([size, self.noise_dim], seed)
         return noise, self._transform(noise, training=False)
 
     def check_data(self, spec: Batch, examples: Examples | None) -> None:

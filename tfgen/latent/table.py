@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import keras
 import tensorflow as tf
 
+from tfgen.core import random
 from tfgen.core.checks import check_integer, check_positive, check_rank, expected
 from tfgen.core.config import Configurable, register
 from tfgen.data.indices import checked_indices
@@ -58,7 +59,7 @@ class LatentTable(Configurable, keras.layers.Layer):
         self.built = True
 
     def _initial_rows(self, shape: tuple[int, int], dtype: str | None = None) -> tf.Tensor:
-        rows = tf.random.stateless_normal(shape, [self.seed, 0], alg="philox")
+        rows = random.draw_normal(shape, [self.seed, 0])
         return self.space(self.initial_std * rows)
 
     def call(self, index: tf.Tensor) -> tf.Tensor:

@@ -14,12 +14,11 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
+from tfgen.core import random
 from tfgen.core.checks import check_rank, expected
 from tfgen.core.config import Configurable, register
 
 Augmentation = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
-
-_PHILOX = "philox"  # Row i's numbers do not depend on how many rows follow.
 
 
 def _check_ratio(ratio: float) -> None:
@@ -160,7 +159,7 @@ class DiffAugment(Configurable):
     def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Returns augmented images, given a seed, int32 [2]."""
         for k, augment in enumerate(self.augmentations):
-            images = augment(images, tf.random.fold_in(seed, k, alg=_PHILOX))
+            images = augment(images, random.fold_in(seed, k))
         return images
 
 
@@ -229,7 +228,7 @@ def _uniform(images: tf.Tensor, seed: tf.Tensor, count: int) -> tf.Tensor:
     """Draws numbers for each image, uniform on [0, 1), float32 [batch, count]."""
     # Floats drawn from the same bits are others under XLA; integers are not.
     shape = [tf.shape(images)[0], count]
-    draws = tf.random.stateless_uniform(shape, seed, 0, 2**24, tf.int32, alg=_PHILOX)
+    draws = random.draw_integers(shape, seed, 2**24)
     return tf.cast(draws, tf.float32) / 2**24
 
 

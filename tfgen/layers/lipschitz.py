@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfgen.core import random
 from tfgen.core.checks import check_integer, check_positive, expected
 from tfgen.core.config import Configurable, register
 from tfgen.layers.kernels import call_with_kernel, exact_dtype, leading_right_vector, unit
@@ -151,7 +152,7 @@ class Lipschitz(Configurable, keras.layers.Wrapper):
         kernel = self._kernel()
         if self._is_matrix:
             return leading_right_vector(tf.transpose(kernel))
-        start = tf.random.stateless_normal(shape, [0, 0], dtype=self.compute_dtype, alg="philox")
+        start = random.draw_normal(shape, [0, 0], dtype=self.compute_dtype)
         return _traced_power_method(kernel, unit(start), self.tolerance, 1, _MOST_STEPS)
 
 

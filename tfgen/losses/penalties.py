@@ -26,6 +26,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfgen.core import random
 from tfgen.core.checks import check_integer, check_not_negative, check_positive, expected
 from tfgen.core.config import Configurable, register
 from tfgen.losses.critic import (
@@ -98,7 +99,7 @@ class GradientPenalty(Penalty):
     ) -> tf.Tensor:
         """Returns the penalty of each pair, float32 [batch]."""
         check_same_shapes(real, fake)
-        share = tf.random.stateless_uniform([batch_size(real)], seed, alg="philox")
+        share = random.draw_uniform([batch_size(real)], seed)
 
         def between(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
             a, b = tf.cast(a, tf.float32), tf.cast(b, tf.float32)
@@ -208,14 +209,14 @@ class DRAGAN(Penalty):
     ) -> tf.Tensor:
         """Returns the penalty of each real example, float32 [batch]."""
         parts = keras.tree.flatten(real)
-        seeds = tf.random.split(seed, num=len(parts), alg="philox")
+        seeds = random.split_seed(seed, len(parts))
         noisy = [self._noisy(part, seeds[i]) for i, part in enumerate(parts)]
         x = keras.tree.pack_sequence_as(real, noisy)
         return self.weight * tf.square(slopes(critic, x, self.summed) - 1)
 
     def _noisy(self, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         x = tf.cast(x, tf.float32)
-        noise = tf.random.stateless_normal(tf.shape(x), seed, alg="philox")
+        noise = random.draw_normal(tf.shape(x), seed)
         return x + self.scale * tf.math.reduce_std(x) * noise
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfgen.core import random
 from tfgen.core.checks import check_integer, check_positive, check_seed, expected
 from tfgen.core.config import register
 from tfgen.training.keras_compat import variable_index
@@ -111,8 +112,8 @@ class SGHMC(keras.optimizers.Optimizer):
 
     def _noise(self, index: int, variable: tf.Variable) -> tf.Tensor:
         step = tf.cast(self.iterations.value, tf.int32)
-        seed = tf.random.fold_in([self.seed, index], step, alg="philox")
-        return tf.random.stateless_normal(variable.shape, seed, dtype=variable.dtype, alg="philox")
+        seed = random.fold_in([self.seed, index], step)
+        return random.draw_normal(variable.shape, seed, dtype=variable.dtype)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
