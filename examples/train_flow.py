@@ -9,7 +9,9 @@ writes samples.png, interpolation.png, metrics.json with bits per dimension, his
 model.keras and serving/1/ under --workdir, and goes on where it stopped when started again.
 """
 
+import math
 from pathlib import Path
+from typing import Any
 
 import console
 
@@ -41,6 +43,9 @@ flags.DEFINE_list(
     "temperature", ["0.25", "0.5", "0.7", "0.85", "1"], "Of the samples of each sheet, each > 0."
 )
 flags.DEFINE_integer("num_scored", 10_000, "At most so many examples of each split are scored.", 1)
+flags.DEFINE_integer(
+    "num_validated", 0, "Held-out examples whose bits go to history.csv at each epoch.", 0
+)
 
 
 @flags.validator("temperature")
@@ -82,6 +87,7 @@ def main(workdir: Path, strategy: tf.distribute.Strategy) -> None:
                 tfgen.callbacks.Checkpoint(workdir / "checkpoints", every=max(1, epochs // 50)),
             ],
             verbose=verbose,
+            **validation(heldout),
         )
     if not runner.is_chief():
         return
@@ -91,9 +97,19 @@ def main(workdir: Path, strategy: tf.distribute.Strategy) -> None:
         report["log_prob"][name] = log_prob
         report["bits_per_dim"][name] = float(tfgen.metrics.bits_per_dim(log_prob, flow.event_shape))
     print("bits per dimension:", {k: round(v, 3) for k, v in report["bits_per_dim"].items()})
+    report["num_parameters"] = sum(math.prod(w.shape) for w in flow.trainable_weights)
     report["training_seconds"] = training_seconds(workdir / "history.csv")
     draw(workdir, flow, train, heldout)
     runner.finish(workdir, flow, report)
+
+
+def validation(heldout: tfgen.data.Examples) -> dict[str, Any]:
+    """Returns the arguments of `fit` by which it scores some held-out examples at each epoch."""
+    if not FLAGS.num_validated:
+        return {}
+    rows = np.arange(min(len(heldout), FLAGS.num_validated))
+    labels = heldout.labels[rows] if FLAGS.conditional else None
+    return {"validation_data": (heldout.as_float(rows), labels)}
 
 
 def mean_log_prob(flow: Flow, examples: tfgen.data.Examples) -> float:

@@ -11,8 +11,21 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.python.framework import ops
+from xdist.scheduler import LoadFileScheduling
 
 gc.freeze()  # What is imported stays, and need not be looked through again.
+
+
+class ByFile(LoadFileScheduling):
+    """Gives each worker a file at a time, and one of them all that shares trained models."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "contract" if nodeid.startswith("tests/contract/") else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
+    """Says how tests are divided among workers."""
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -1,7 +1,7 @@
 """Invertible maps with known log-determinants: Keras layers, and TFP bijectors per call."""
 
 from tfgen.bijectors.actnorm import ActNorm
-from tfgen.bijectors.autoregressive import MaskedAutoregressive, SoftScale
+from tfgen.bijectors.autoregressive import MaskedAutoregressive
 from tfgen.bijectors.bijector import Bijector
 from tfgen.bijectors.chain import Chain, Invert
 from tfgen.bijectors.coupling import Coupling
@@ -26,6 +26,7 @@ from tfgen.bijectors.transforms import (
     Additive,
     Affine,
     SigmoidScale,
+    SoftScale,
     TanhScale,
     Transform,
 )

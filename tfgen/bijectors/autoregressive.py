@@ -2,47 +2,18 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
 
 from tfgen.bijectors.bijector import Bijector, Result, Shape
 from tfgen.bijectors.conditions import check_condition
-from tfgen.bijectors.transforms import Affine, Scale, Transform
-from tfgen.core.checks import check_positive, expected
+from tfgen.bijectors.transforms import Affine, SoftScale, Transform
+from tfgen.core.checks import expected
 from tfgen.core.config import register
 from tfgen.layers import MADE
 
 _LARGE = 1e3  # What is beyond, before its turn has come, could overflow in the network.
-
-
-@register
-@dataclass(frozen=True)
-class SoftScale(Scale):
-    """scale = exp(h / (1 + |h| / bound)): exp(h) near h = 0, between exp(-bound) and exp(bound).
-
-    Args:
-        bound: of the logarithm of the scale, > 0.
-
-    Raises:
-        ValueError: when `bound` is not > 0.
-    """
-
-    bound: float = 7.0
-
-    def __post_init__(self) -> None:
-        check_positive("bound", self.bound)
-
-    @property
-    def num_params(self) -> int:
-        """How many parameters a scale takes: h."""
-        return 1
-
-    def __call__(self, *params: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns the scale and its logarithm."""
-        log_scale = self.bound * tf.nn.softsign(params[0] * (1 / self.bound))
-        return tf.exp(log_scale), log_scale
 
 
 @register

@@ -59,6 +59,18 @@ class Chain(Bijector):
             total += log_det
         return z, total
 
+    def forward(self, x: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
+        """Returns z = f(x)."""
+        for bijector in self.bijectors:
+            x = bijector.forward(x, condition)
+        return x
+
+    def inverse(self, z: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
+        """Returns x, of which z = f(x)."""
+        for bijector in reversed(self.bijectors):
+            z = bijector.inverse(z, condition)
+        return z
+
     @property
     def draws(self) -> bool:
         """Whether one of them makes draws in training."""
@@ -110,6 +122,14 @@ class Invert(Bijector):
     ) -> Result:
         """Returns x and log |det dx/dz|, [batch]."""
         return self.inverted.forward_and_log_det(z, condition, seed)
+
+    def forward(self, x: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
+        """Returns z = f(x)."""
+        return self.inverted.inverse(x, condition)
+
+    def inverse(self, z: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
+        """Returns x, of which z = f(x)."""
+        return self.inverted.forward(z, condition)
 
     @property
     def draws(self) -> bool:

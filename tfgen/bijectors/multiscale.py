@@ -87,6 +87,14 @@ class MultiScale(Bijector):
 
         return self._to_data(z, inverse), tf.add_n(log_dets)
 
+    def forward(self, x: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
+        """Returns z = f(x)."""
+        return self._to_noise(x, lambda number, rows: self.levels[number].forward(rows, condition))
+
+    def inverse(self, z: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
+        """Returns x, of which z = f(x)."""
+        return self._to_data(z, lambda number, rows: self.levels[number].inverse(rows, condition))
+
     def prepare(self, rows: tf.Tensor, condition: tf.Tensor | None, inverse: bool) -> tf.Tensor:
         """Sets the weights that begin from data, each level's by what comes to it."""
 

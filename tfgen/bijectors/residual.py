@@ -105,10 +105,21 @@ class InvertibleResidual(Bijector):
     ) -> Result:
         """Returns x and log |det dx/dz|, [batch]."""
         shift, g = self._shift(condition, z), self._residual(training=seed is not None)
-        # Of inputs y = x + shift it is y + g(y) = z + shift.
-        target = z + shift
-        inputs = inverse_of_residual(g, target, self.tolerance, self.max_iterations, self.name)
+        inputs = self._inputs(g, z + shift)
         return inputs - shift, -self._way(seed).value_and_log_det(g, inputs, seed)[1]
+
+    def forward(self, x: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
+        """Returns z = f(x)."""
+        return x + self._residual(training=False).call(x + self._shift(condition, x))
+
+    def inverse(self, z: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
+        """Returns x, of which z = f(x)."""
+        shift = self._shift(condition, z)
+        return self._inputs(self._residual(training=False), z + shift) - shift
+
+    def _inputs(self, g: SmoothMap, target: tf.Tensor) -> tf.Tensor:
+        """Returns the inputs y = x + shift of which y + g(y) = z + shift."""
+        return inverse_of_residual(g, target, self.tolerance, self.max_iterations, self.name)
 
     def _way(self, seed: tf.Tensor | None) -> LogDet:
         """Returns the way to find log-determinants, in training or out of it."""

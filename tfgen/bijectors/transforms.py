@@ -94,8 +94,8 @@ class SigmoidScale(Scale):
     Args:
         offset: of the parameter h; the scale begins at about sigmoid(offset).
         minimum: of the scale, in [0, 1). A sample is divided by the scales of all steps: with the
-            published 0 those of a deep flow may overflow. Flows of few steps may want less than
-            0.5, or `TanhScale()`.
+            published 0 it may overflow. Data that want large scales, such as images with flat
+            parts, are learned faster with `TanhScale()`.
 
     Raises:
         ValueError: when `minimum` is out of range.
@@ -158,25 +158,53 @@ class TanhScale(Scale):
 
 @register
 @dataclass(frozen=True)
+class SoftScale(Scale):
+    """scale = exp(h / (1 + |h| / bound)): exp(h) near h = 0, between exp(-bound) and exp(bound).
+
+    Args:
+        bound: of the logarithm of the scale, > 0.
+
+    Raises:
+        ValueError: when `bound` is not > 0.
+    """
+
+    bound: float = 7.0
+
+    def __post_init__(self) -> None:
+        check_positive("bound", self.bound)
+
+    @property
+    def num_params(self) -> int:
+        """How many parameters a scale takes: h."""
+        return 1
+
+    def __call__(self, *params: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the scale and its logarithm."""
+        log_scale = self.bound * tf.nn.softsign(params[0] * (1 / self.bound))
+        return tf.exp(log_scale), log_scale
+
+
+@register
+@dataclass(frozen=True)
 class Affine(Transform):
     """z = (x + shift) scale, the scale bounded so that neither way overflows.
 
     Args:
-        scale: how parameters make the scale: `SigmoidScale()`, as in Glow, or `TanhScale()`, as in
-            RealNVP.
+        scale: how parameters make the scale: `TanhScale()`, as in RealNVP, `SigmoidScale()`, as in
+            Glow, or `SoftScale()`.
 
     Raises:
         TypeError: when it is another thing.
 
-    Reference: Kingma and Dhariwal, "Glow: Generative Flow with Invertible 1x1 Convolutions", 2018,
-        https://arxiv.org/abs/1807.03039.
+    Reference: Dinh, Sohl-Dickstein and Bengio, "Density estimation using Real NVP", 2017,
+        https://arxiv.org/abs/1605.08803.
     """
 
-    scale: Scale = field(default_factory=SigmoidScale)
+    scale: Scale = field(default_factory=TanhScale)
 
     def __post_init__(self) -> None:
         if not isinstance(self.scale, Scale):
-            raise TypeError(expected("`scale`, such as SigmoidScale()", repr(self.scale)))
+            raise TypeError(expected("`scale`, such as TanhScale()", repr(self.scale)))
 
     @property
     def num_params(self) -> int:

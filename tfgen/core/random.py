@@ -249,9 +249,9 @@ def replica_index() -> tf.Tensor:
     return tf.cast(context.replica_id_in_sync_group if context else 0, tf.int32)
 
 
-# Draws for a whole batch: the numbers of `tf.random.stateless_*` with alg="philox", by ten operations
-# in place of a hundred, which is felt when a step is traced. "auto_select" would draw other numbers
-# on other devices.
+# Draws for a whole batch: the numbers of `tf.random.stateless_*` with alg="philox", by ten
+# operations in place of a hundred, which is felt when a step is traced. "auto_select" would draw
+# other numbers on other devices.
 
 _ALGORITHM = 1  # Philox.
 _SCRAMBLER = 0x02461E293EC8F720  # TensorFlow's key for seeds.

@@ -13,6 +13,7 @@ Args of all, beside their own:
 Each raises what `Flow` and its bijectors raise.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -41,7 +42,6 @@ from tfgen.bijectors import (
     RationalQuadraticSpline,
     Reverse,
     Squeeze,
-    TanhScale,
     Transform,
 )
 from tfgen.core.checks import check_integer, expected
@@ -49,6 +49,7 @@ from tfgen.distributions import UniformDequantization
 from tfgen.flows.convolutions import ResidualConvolutions
 from tfgen.flows.flow import Flow
 from tfgen.layers import lipschitz_conv, lipschitz_dense
+from tfgen.layers.initial import spread
 
 Optimizer = keras.optimizers.Optimizer
 
@@ -69,8 +70,9 @@ def nice(
         hidden_units: of the network of each coupling.
     """
     steps = [Flatten(), RandomPermutation()] if len(event_shape) > 1 else []
+    half = math.prod(event_shape) // 2
     for number in range(_at_least(2, "num_couplings", num_couplings)):
-        steps.append(Coupling(dense(hidden_units), Additive(), Half(swap=number % 2 == 1)))
+        steps.append(Coupling(dense(half, hidden_units), Additive(), Half(swap=number % 2 == 1)))
     return _flow([*steps, ActNorm()], event_shape, keras.optimizers.Adam(1e-3), **kwargs)
 
 
@@ -97,12 +99,12 @@ def realnvp(
         filters, num_blocks: of the residual network of each coupling of images.
         alpha: of the logit of images.
     """
-    transform = Affine(TanhScale())
+    transform = Affine()
     if len(event_shape) == 1:
         steps = []
         for number in range(_at_least(2, "num_couplings", num_couplings)):
-            half = Half(swap=number % 2 == 1)
-            steps += [ActNorm(), Coupling(dense(hidden_units), transform, half)]
+            network = dense(event_shape[0] // 2, hidden_units)
+            steps += [ActNorm(), Coupling(network, transform, Half(swap=number % 2 == 1))]
         return _flow(steps, event_shape, keras.optimizers.Adam(1e-3), **kwargs)
 
     def couplings(mask: Callable[..., Any], count: int) -> list[Bijector]:
@@ -126,7 +128,7 @@ def glow(
     num_scales: int = 3,
     depth: int = 32,
     filters: int = 512,
-    additive: bool = False,
+    transform: Transform | None = None,
     warmup_steps: int = 4000,
     **kwargs: Any,
 ) -> Flow:
@@ -139,11 +141,12 @@ def glow(
         num_scales: of images, > 0, each of which halves height and width.
         depth: steps of each level, > 0.
         filters: of the hidden layers of each coupling.
-        additive: whether couplings are additive, not affine.
+        transform: of couplings, `Affine()` unless given, whose scales learn flat parts of images
+            faster than the published `Affine(SigmoidScale(minimum=0.0))` and do not overflow;
+            `Additive()` makes samples at a temperature exact, but for the learned priors.
         warmup_steps: over which the learning rate rises to 1e-3, >= 0.
     """
-    transform = Additive() if additive else Affine()
-    steps = _glow(event_shape, num_scales, depth, filters, transform)
+    steps = _glow(event_shape, num_scales, depth, filters, transform or Affine())
     return _flow(steps, event_shape, keras.optimizers.Adamax(_warm(1e-3, warmup_steps)), **kwargs)
 
 
@@ -288,9 +291,13 @@ def residual_flow(
 # Parts.
 
 
-def dense(hidden_units: Sequence[int]) -> keras.layers.Layer:
+def dense(num_inputs: int, hidden_units: Sequence[int]) -> keras.layers.Layer:
     """Returns a network of vectors: dense layers with ReLU."""
-    return keras.Sequential([keras.layers.Dense(units, "relu") for units in hidden_units])
+    layers = [
+        keras.layers.Dense(units, "relu", True, "he_uniform", spread(inputs))
+        for inputs, units in zip([num_inputs, *hidden_units], hidden_units, strict=False)
+    ]
+    return keras.Sequential(layers)
 
 
 def _glow(
@@ -301,7 +308,7 @@ def _glow(
 
     def network(rank: int) -> keras.layers.Layer:
         if rank == 1:
-            return dense((filters, filters))
+            return dense(event_shape[0] // 2, (filters, filters))
         convolution = keras.layers.Conv2D
         layers = [convolution(filters, size, padding="same", activation="relu") for size in (3, 1)]
         return keras.Sequential(layers)

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfgen.core.checks import expected
 from tfgen.core.config import Configurable, output_shape, register
+from tfgen.layers.initial import spread
 from tfgen.layers.linearised import SmoothMap, by_tape, composed
 from tfgen.layers.lipschitz import Lipschitz, LipSwish
 
@@ -81,7 +82,10 @@ def lipschitz_dense(
         coefficient, tolerance: of each layer, as for `Lipschitz`.
         first_activation: whether it begins with LipSwish, as all but the first of a flow do.
     """
-    layers = [keras.layers.Dense(units) for units in (*hidden_units, dim)]
+    layers = [
+        keras.layers.Dense(units, bias_initializer=spread(inputs))
+        for inputs, units in zip([dim, *hidden_units], [*hidden_units, dim], strict=True)
+    ]
     return _in_turns(layers, coefficient, tolerance, first_activation)
 
 

@@ -34,8 +34,9 @@ def call_with_kernel(
 
 def unit(vector: tf.Tensor) -> tf.Tensor:
     """Returns vector / |vector|, and a flat one for zero, at which the power method would stay."""
-    norm = tf.norm(vector)
-    flat = tf.ones_like(vector) / tf.sqrt(tf.cast(tf.size(vector), vector.dtype))
+    # Few operations, as a network may take hundreds of these.
+    norm = tf.sqrt(tf.reduce_sum(vector * vector))
+    flat = tf.constant(vector.shape.num_elements() ** -0.5, vector.dtype)
     return tf.where(norm > 0, vector / norm, flat)
 
 

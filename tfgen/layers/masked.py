@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfgen.core.checks import check_integer, check_rank, check_seed, expected
 from tfgen.core.config import Configurable, register
+from tfgen.layers.initial import spread
 
 
 @register
@@ -75,8 +76,9 @@ class MADE(Configurable, keras.layers.Layer):
         self._masks.append(np.repeat(last, self.num_params, axis=1))
         self._kernels, self._biases = [], []
         for number, mask in enumerate(self._masks):
-            initial = ("glorot_uniform", _spread(mask)) if number < len(self.hidden_units) else None
-            of_kernel, of_bias = initial or ("zeros", "zeros")
+            of_kernel, of_bias = "zeros", "zeros"
+            if number < len(self.hidden_units):
+                of_kernel, of_bias = "he_uniform", spread(mask.sum() / mask.shape[1])
             kernel = self.add_weight(mask.shape, name=f"kernel_{number}", initializer=of_kernel)
             bias = self.add_weight(mask.shape[1:], name=f"bias_{number}", initializer=of_bias)
             self._kernels.append(kernel)
@@ -134,15 +136,6 @@ class MADE(Configurable, keras.layers.Layer):
     def compute_output_shape(self, x_shape: Any, condition_shape: Any = None) -> Any:
         """Returns (batch, dim, num_params)."""
         return (*x_shape, self.num_params)
-
-
-def _spread(mask: np.ndarray) -> keras.initializers.Initializer:
-    """Returns the initializer of biases that part units which see a few inputs alone.
-
-    With biases of zero, all units that see one input bend at its zero, which learns slowly.
-    """
-    limit = max(mask.sum() / mask.shape[1], 1.0) ** -0.5
-    return keras.initializers.RandomUniform(-limit, limit)
 
 
 def check_hidden_units(hidden_units: Sequence[int]) -> tuple[int, ...]:
