@@ -100,18 +100,16 @@ def of_points(folder: Path, name: str, flows: Sequence[str]) -> dict[str, float 
     row: dict[str, float | None] = {"minus entropy": -target.entropy}
     pictures = []
     for recipe in flows:
-        path = folder / f"{name}_{recipe}.json"
+        path, model = folder / f"{name}_{recipe}", ready(recipe, train.shape[1:])
 
-        def trained(recipe: str = recipe) -> Flow:
-            model = ready(recipe, train.shape[1:])
+        def nats(model: Flow = model, path: Path = path) -> float:
             model.fit(train, batch_size=BATCH_SIZE, epochs=epochs, verbose=0)
-            return model
+            np.savez(path.with_suffix(".npz"), *seen(model, train))
+            return score(model, test)
 
-        drawn = recipe in FLAGS.drawn and not (folder / f"{name}.png").exists()
-        model = trained() if drawn else None
-        row[recipe] = kept(path, lambda m=model, t=trained: score(m or t(), test))
-        if drawn:
-            pictures.append((recipe, row[recipe], *seen(model, train)))
+        row[recipe] = kept(path.with_suffix(".json"), nats)
+        if recipe in FLAGS.drawn:
+            pictures.append((recipe, row[recipe], np.load(path.with_suffix(".npz"))))
         if FLAGS.peers:
             row[f"{recipe}, peer"] = kept(
                 folder / f"{name}_{recipe}_peer.json",
@@ -164,13 +162,13 @@ def kept(path: Path, result: Callable[[], float | None]) -> float | None:
     return json.loads(path.read_text())["nats"]
 
 
-def seen(model: Flow, train: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[float]]:
-    """Returns the density of a flow on a grid [100, 100], samples, and where the grid is."""
+def seen(model: Flow, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the density of a flow on a grid [100, 100] around the data, and samples."""
     low, high = train.min(0), train.max(0)
     axes = [np.linspace(a, b, 100, dtype=np.float32) for a, b in zip(low, high, strict=True)]
     points = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 2)
-    density = np.exp(model.log_prob(points, batch_size=1920).numpy()).reshape(100, 100)
-    return density, model.sample(2000, seed=0).numpy(), [low[0], high[0], low[1], high[1]]
+    density = np.exp(model.log_prob(points, batch_size=1920).numpy())
+    return density.reshape(100, 100), model.sample(2000, seed=0).numpy()
 
 
 def draw(path: Path, name: str, train: np.ndarray, pictures: Sequence[tuple]) -> None:
@@ -179,13 +177,13 @@ def draw(path: Path, name: str, train: np.ndarray, pictures: Sequence[tuple]) ->
 
     figure = Figure(figsize=(2.6 * (1 + len(pictures)), 5.4))
     axes = figure.subplots(2, 1 + len(pictures))
-    extent = pictures[0][-1]
+    low, high = train.min(0), train.max(0)
+    extent = [low[0], high[0], low[1], high[1]]
     axes[0, 0].hist2d(*train.T, bins=100, range=[extent[:2], extent[2:]])
     axes[0, 0].set_title(f"{name}: data", fontsize=9)
     axes[1, 0].plot(*train[:2000].T, ".", markersize=1)
-    for (top, bottom), (recipe, nats, density, samples, _) in zip(
-        axes.T[1:], pictures, strict=True
-    ):
+    for (top, bottom), (recipe, nats, found) in zip(axes.T[1:], pictures, strict=True):
+        density, samples = found["arr_0"], found["arr_1"]
         top.imshow(density, origin="lower", extent=extent, aspect="auto")
         top.set_title(f"{recipe}: {nats:.3f} nats", fontsize=9)
         bottom.plot(*samples.T, ".", markersize=1)

@@ -33,6 +33,10 @@ class Residual(torch.nn.Module):
         """Returns the estimated log density of each row."""
         return self.flow.log_prob(x)
 
+    def sample(self, count: int) -> torch.Tensor:
+        """Returns samples."""
+        return self.flow.sample(count)[0]
+
     def after_step(self) -> None:
         """Normalises the weights, as normflows asks for."""
         normflows.utils.update_lipschitz(self.flow, 5)
@@ -48,6 +52,10 @@ class Zuko(torch.nn.Module):
     def log_prob(self, x: torch.Tensor) -> torch.Tensor:
         """Returns the log density of each row."""
         return self.flow().log_prob(x)
+
+    def sample(self, count: int) -> torch.Tensor:
+        """Returns samples."""
+        return self.flow().sample((count,))
 
     def after_step(self) -> None:
         """Does nothing."""
@@ -124,3 +132,53 @@ def log_prob(model: torch.nn.Module, x: np.ndarray) -> np.ndarray:
     with torch.no_grad():
         parts: Sequence[Any] = [model.log_prob(part) for part in torch.from_numpy(x).split(2048)]
     return torch.cat(parts).numpy()
+
+
+class Glow(torch.nn.Module):
+    """normflows' Glow of images [batch, channels, height, width], of several scales."""
+
+    def __init__(self, shape: Sequence[int], scales: int, depth: int, filters: int) -> None:
+        super().__init__()
+        height, width, channels = shape
+        bases, levels, merges = [], [], []
+        for scale in range(scales):  # From the last level of the data to the first.
+            at = scales - scale
+            size = channels * 4**at // 2 ** (at - 1)
+            flows = [
+                normflows.flows.GlowBlock(size, filters, split_mode="channel") for _ in range(depth)
+            ]
+            levels.append([*flows, normflows.flows.Squeeze()])
+            out = size if scale == 0 else size // 2
+            if scale > 0:
+                merges.append(normflows.flows.Merge())
+            latent = (out, height // 2**at, width // 2**at)
+            bases.append(normflows.distributions.DiagGaussian(latent, trainable=False))
+        self.flow = normflows.MultiscaleFlow(bases, levels, merges)
+
+    def log_prob(self, x: torch.Tensor) -> torch.Tensor:
+        """Returns the log density of each image, with uniform dequantisation of 256 levels."""
+        return self.flow.log_prob((255 * x + torch.rand_like(x)) / 256 - 0.5, None)
+
+    def sample(self, count: int) -> torch.Tensor:
+        """Returns samples."""
+        return self.flow.sample(count)[0]
+
+    def after_step(self) -> None:
+        """Does nothing."""
+
+
+def epoch(model: torch.nn.Module, x: torch.Tensor, batch_size: int, compiled: bool) -> Any:
+    """Returns a function that trains for an epoch, eager or compiled."""
+    optimizer = torch.optim.Adam(model.parameters(), LEARNING_RATE, fused=True)
+    model.log_prob(x[:batch_size])  # ActNorm sets itself.
+    log_prob = torch.compile(model.log_prob) if compiled else model.log_prob
+
+    def run() -> None:
+        for index in torch.randperm(len(x)).split(batch_size):
+            loss = -log_prob(x[index]).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            model.after_step()
+
+    return run
