@@ -14,7 +14,6 @@ import numpy as np
 import tensorflow as tf
 
 from tests.contract.models import (
-    affine_flow,
     codebook,
     flow_models,
     levels_vae,
@@ -359,10 +358,6 @@ def _levels(exact: bool = False) -> levels_vae.LevelsVAE:
     return levels_vae.LevelsVAE(std=0.5, noise=0.0 if exact else 1.0, ema_decay=0.9, seed=2)
 
 
-def _flow(exact: bool = False) -> affine_flow.AffineFlow:
-    return affine_flow.AffineFlow(2, seed=1)
-
-
 def _tokens(exact: bool = False) -> token_model.TokenModel:
     return token_model.TokenModel(4, 3, num_classes=2, seed=3)
 
@@ -435,9 +430,16 @@ MODELS = (
     ModelCase("mmd", moments.mmd, vectors, unserved=None),
     ModelCase("ratio", moments.ratio, vectors, unserved=None),
     ModelCase("levels_vae", _levels, images, unserved=_trained_decoder),
-    ModelCase("affine_flow", _flow, vectors, falls=False, unserved=None),
     ModelCase(
         "flow_labels", flow_models.labels, vectors, falls=False, labels=_labels, unserved=_bijector
+    ),
+    ModelCase(
+        "flow_residual",
+        flow_models.residual,
+        vectors,
+        falls=False,
+        state=lambda model, groups: model.bijector.non_trainable_variables,
+        unserved=None,
     ),
     ModelCase("flow_on_flow", flow_models.on_flow, vectors, falls=False, unserved=None),
     ModelCase("flow_images", flow_models.images, levels, falls=False, unserved=_bijector),

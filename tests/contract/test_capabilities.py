@@ -117,7 +117,7 @@ WRONG_RESULTS = {
 
 @pytest.mark.parametrize("verb", WRONG_RESULTS)
 def test_a_method_that_returns_something_else_is_named(verb, monkeypatch):
-    model = cases.named("affine_flow").create()
+    model = cases.named("flow_on_flow").create()
     monkeypatch.setattr(type(model), f"{verb}_rows", WRONG_RESULTS[verb])
     x, z = cases.rows(model.event_spec, 2), cases.latents(model, 2)
     with pytest.raises((TypeError, ValueError), match=f"Expected .*{verb}_rows.*Received: "):

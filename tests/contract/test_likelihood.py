@@ -79,19 +79,6 @@ def test_more_draws_make_a_tighter_bound(case, trained):
     assert not np.array_equal(model.log_prob_bound(x, 4, seed=1), few)
 
 
-def test_an_affine_flow_comes_back_and_knows_its_determinant(trained):
-    model = trained(cases.named("affine_flow"))
-    x = cases.rows(model.event_spec, 5)
-    np.testing.assert_allclose(model.reconstruct(x), x, atol=1e-5)
-    with tf.GradientTape() as tape:
-        inputs = tf.constant(x)
-        tape.watch(inputs)
-        z, log_det = model.flow(inputs)
-    jacobian = tape.batch_jacobian(z, inputs).numpy().astype(np.float64)
-    expected = np.log(np.abs(np.linalg.det(jacobian)))
-    np.testing.assert_allclose(np.full(5, log_det), expected, rtol=1e-5)
-
-
 def test_tokens_depend_on_those_before_them_alone(trained):
     network = trained(cases.named("tokens")).network
     tokens, label = tf.zeros([1, network.length], tf.int32), tf.zeros([1], tf.int32)

@@ -22,7 +22,8 @@ KILLS = {
     "began": (("all", 5),),
     "bigan": (("all", 5),),
     "levels_vae": (("all", 5),),
-    "affine_flow": (("all", 7),),
+    "flow_images": (("all", 5),),
+    "flow_residual": (("all", 7),),
     "tokens": (("all", 4),),
     "codebook": (("codes", 5), ("prior", 4)),
 }
@@ -33,7 +34,8 @@ SHEETS = {
     "began": 2,
     "bigan": 2,
     "levels_vae": 2,
-    "affine_flow": 3,
+    "flow_images": 2,
+    "flow_residual": 3,
     "tokens": 0,
     "codebook": 3 + 3,
 }
@@ -106,7 +108,8 @@ PARTS = {
     "began": {"step": 1, "balance": 1, "iteration": 2, "momentum": 2, "moving_mean": 2 * 3},
     "bigan": {"step": 1, "iteration": 3, "momentum": 3, "moving_mean": 2 * 3 + 2 * 2},
     "levels_vae": {"step": 1, "prepared": 1, "iteration": 1, "momentum": 8, "kernel": 4 + 2},
-    "affine_flow": {"step": 1, "prepared": 1, "iteration": 1, "scale": 3, "shift": 3},
+    "flow_images": {"step": 1, "prepared": 1, "iteration": 1, "momentum": 8, "scale": 4},
+    "flow_residual": {"step": 1, "prepared": 1, "iteration": 1, "momentum": 8, "/u$": 4},
     "tokens": {"step": 1, "prepared": 1, "iteration": 1, "places": 3},
     "codebook": {"codes/.*step": 1, "prior/.*step": 1, "iteration": 2, "counts": 1, "sums": 1},
 }

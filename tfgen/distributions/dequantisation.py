@@ -80,6 +80,16 @@ class Dequantization(Configurable, keras.layers.Layer, ABC):
         if low < -_OFF_LEVEL / self.num_levels or high > 1 + _OFF_LEVEL / self.num_levels:
             raise ValueError(expected("examples in [0, 1]", f"{low:g} to {high:g}"))
 
+    def assert_levels(self, x: tf.Tensor) -> tf.Operation:
+        """Returns an operation that fails unless examples are on the levels; XLA drops it."""
+        places = tf.reshape(x * (self.num_levels - 1), [-1])
+        inside = tf.clip_by_value(tf.round(places), 0, self.num_levels - 1)
+        off = tf.abs(places - inside)
+        what = f"examples on the {self.num_levels} levels k / {self.num_levels - 1}"
+        received = places[tf.argmax(off)] / (self.num_levels - 1)
+        message = expected(what, "").rstrip()
+        return tf.debugging.Assert(tf.reduce_all(off <= _OFF_LEVEL), [message, received])
+
     def _spread(self, x: tf.Tensor, u: tf.Tensor, log_q: tf.Tensor | float) -> Drawn:
         """Returns v of the noise of each number, and log q(v | x) of log q(u | x)."""
         v = (tf.round(x * (self.num_levels - 1)) + u) / self.num_levels

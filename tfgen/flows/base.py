@@ -198,7 +198,8 @@ class FlowModel(GenerativeModel):
         first, second = tf.unstack(random.split_seed(seed, 2))
         rows, log_q = x["x"], 0.0
         if self.dequantization is not None:
-            rows, log_q = self.dequantization.draw(rows, first, training)
+            with tf.control_dependencies([self.dequantization.assert_levels(rows)]):
+                rows, log_q = self.dequantization.draw(rows, first, training)
         own = second if training else None
         features = self._features(self.conditions_of(x))
         log_prob, z = self._density(self.bijector, self.base, rows, features, own)

@@ -101,4 +101,6 @@ class FiniteGuard(keras.callbacks.Callback):
             hint = "With a tfgen.callbacks.Checkpoint, a run can go on from the epoch before."
         elif self._batch == 0:  # The last step before it may have thrown the weights far off.
             hint = "If the last checkpoint leads here again, tfgen.callbacks.drop_latest goes back."
+        if self._epoch == 0 and what.startswith("the loss"):
+            hint = f"A learning rate that is lower, or rises over the first steps, may help. {hint}"
         return NonFiniteError(f"{NOT_FINITE} {what} at {self._where()}. {hint}")

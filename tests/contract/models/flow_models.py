@@ -5,7 +5,7 @@ from typing import TypeVar
 import keras
 import numpy as np
 
-from tfgen import bijectors, distributions, flows, networks
+from tfgen import bijectors, distributions, flows, layers, networks
 
 Model = TypeVar("Model", bound=keras.Model)
 
@@ -50,6 +50,18 @@ def on_flow(exact: bool = False) -> flows.Flow:
             event_name="points",
         )
     )
+
+
+def residual(exact: bool = False) -> flows.Flow:
+    """One that inverts by fixed points, whose log-determinants are estimates in training."""
+
+    def block() -> bijectors.Bijector:
+        network = layers.lipschitz_dense(2, (4,), first_activation=False)
+        log_det = bijectors.ExactLogDet() if exact else None
+        return bijectors.InvertibleResidual(network, log_det)
+
+    parts = [block(), bijectors.ActNorm(), block()]
+    return flows.Flow(bijectors.Chain(parts), (2,), event_name="points", seed=1)
 
 
 def images(exact: bool = False) -> flows.Flow:

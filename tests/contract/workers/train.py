@@ -26,7 +26,8 @@ FITS = {
     "began": {"epochs": 2},
     "bigan": {"epochs": 2},
     "levels_vae": {"epochs": 2},
-    "affine_flow": {"epochs": 3},
+    "flow_images": {"epochs": 2},
+    "flow_residual": {"epochs": 3},
     "tokens": {"epochs": 2},
     "codebook": {"epochs": {"codes": 3, "prior": 3}},
 }
