@@ -439,7 +439,7 @@ MODELS = (
         vectors,
         falls=False,
         state=lambda model, groups: model.bijector.non_trainable_variables,
-        unserved=None,
+        unserved=lambda model: model.bijector.variables,
     ),
     ModelCase("flow_on_flow", flow_models.on_flow, vectors, falls=False, unserved=None),
     ModelCase("flow_images", flow_models.images, levels, falls=False, unserved=_bijector),

@@ -61,7 +61,8 @@ def residual(exact: bool = False) -> flows.Flow:
         return bijectors.InvertibleResidual(network, log_det)
 
     parts = [block(), bijectors.ActNorm(), block()]
-    return flows.Flow(bijectors.Chain(parts), (2,), event_name="points", seed=1)
+    chain = bijectors.Chain(parts)
+    return flows.Flow(chain, (2,), event_name="points", ema_decay=0.9, seed=1)
 
 
 def images(exact: bool = False) -> flows.Flow:
