@@ -11,7 +11,8 @@ from absl import flags
 import tfgen
 from tfgen import distributions
 from tfgen.core.checks import expected
-from tfgen.flows import Flow, recipes
+from tfgen.flows import Flow, HybridFlow, recipes
+from tfgen.flows.base import FlowModel
 
 FLAGS = flags.FLAGS
 
@@ -33,7 +34,16 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_float("ema_decay", 0.99, "Of the average of the weights; 0 for none.", 0.0, 1.0)
 flags.DEFINE_bool("conditional", False, "Give the flow the labels of the data.")
-flags.DEFINE_integer("num_classes", None, "Of --conditional; as many as the data have labels.", 2)
+flags.DEFINE_bool("hybrid", False, "Train a linear classifier of the latents with the flow.")
+flags.DEFINE_float(
+    "likelihood_weight",
+    None,
+    "Of --hybrid: of log p(x), in nats, beside log p(y | x); 1 / D, of D numbers, unless given.",
+    0.0,
+)
+flags.DEFINE_integer(
+    "num_classes", None, "Of --conditional or --hybrid; as many as the data have labels.", 2
+)
 flags.DEFINE_integer(
     "num_levels",
     None,
@@ -41,9 +51,19 @@ flags.DEFINE_integer(
     2,
 )
 flags.register_multi_flags_validator(
-    ["conditional", "num_classes"],
-    lambda given: given["conditional"] or given["num_classes"] is None,
-    "--num_classes goes with --conditional",
+    ["conditional", "hybrid", "num_classes"],
+    lambda given: given["conditional"] or given["hybrid"] or given["num_classes"] is None,
+    "--num_classes goes with --conditional or --hybrid",
+)
+flags.register_multi_flags_validator(
+    ["hybrid", "likelihood_weight"],
+    lambda given: given["hybrid"] or given["likelihood_weight"] is None,
+    "--likelihood_weight goes with --hybrid",
+)
+flags.register_multi_flags_validator(
+    ["conditional", "hybrid"],
+    lambda given: not (given["conditional"] and given["hybrid"]),
+    "--hybrid is not --conditional: what is given the labels cannot tell them",
 )
 
 
@@ -91,31 +111,51 @@ OF_VECTORS = ("planar", "radial")
 flags.DEFINE_enum("recipe", "glow", sorted(RECIPES), "The bijectors and their order.")
 
 
-def make_flow(train: tfgen.data.Examples) -> Flow:
+def make_flow(train: tfgen.data.Examples) -> FlowModel:
     """Returns the flow that the flags describe, compiled.
 
     Raises:
         ValueError: when the data do not suit it.
     """
     shape = train.event_shape
-    options: dict[str, Any] = {"ema_decay": FLAGS.ema_decay or None, "seed": FLAGS.seed}
+    options: dict[str, Any] = {"seed": FLAGS.seed}
     if len(shape) not in (1, 3):
         raise ValueError(expected("images, or points [num_examples, dim] of floats", train))
     if FLAGS.recipe in OF_VECTORS and len(shape) == 3:
         what = f"points, an .npy file of floats [num_examples, dim], for --recipe={FLAGS.recipe}"
         raise ValueError(expected(what, train))
+    if (FLAGS.conditional or FLAGS.hybrid) and train.num_classes is None:
+        raise ValueError(expected("data with labels", train))
     if FLAGS.conditional:
-        if train.num_classes is None:
-            raise ValueError(expected("data with labels", train))
         options["num_classes"] = FLAGS.num_classes or train.num_classes
+    if not FLAGS.hybrid:
+        options["ema_decay"] = FLAGS.ema_decay or None
     if len(shape) == 3:
         options["dequantization"] = distributions.UniformDequantization(num_levels(train))
     flow = RECIPES[FLAGS.recipe](shape, **options)
+    if FLAGS.hybrid:
+        flow = _hybrid(flow, FLAGS.num_classes or train.num_classes)
     if FLAGS.learning_rate is not None:
         flow.compile(keras.optimizers.Adam(FLAGS.learning_rate), jit_compile=FLAGS.jit_compile)
     elif FLAGS.jit_compile is not None:
         flow.compile(flow.optimizer, jit_compile=FLAGS.jit_compile)
     return flow
+
+
+def _hybrid(flow: Flow, num_classes: int) -> HybridFlow:
+    """Returns a flow that classifies, of the parts and with the optimizer of another."""
+    made = HybridFlow(
+        flow.bijector,
+        flow.event_shape,
+        num_classes,
+        likelihood_weight=FLAGS.likelihood_weight,
+        base=flow.base,
+        dequantization=flow.dequantization,
+        ema_decay=FLAGS.ema_decay or None,
+        seed=FLAGS.seed,
+    )
+    made.compile(type(flow.optimizer).from_config(flow.optimizer.get_config()))
+    return made
 
 
 def num_levels(train: tfgen.data.Examples) -> int:

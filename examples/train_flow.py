@@ -2,11 +2,13 @@
 
     python examples/train_flow.py --recipe=realnvp --dataset=fashion_mnist --num_examples=10000
     python examples/train_flow.py --recipe=maf --dataset=points.npy
+    python examples/train_flow.py --hybrid --likelihood_weight=0.01
 
 Without flags it trains a small Glow on scikit-learn's embedded digits and needs no network. Points
 are floats [num_examples, dim], in an .npy file, or "x" of an .npz file with labels "y". The run
 writes samples.png, interpolation.png, metrics.json with bits per dimension, history.csv,
-model.keras and serving/1/ under --workdir, and goes on where it stopped when started again.
+model.keras and serving/1/ under --workdir, and goes on where it stopped when started again. With
+--hybrid the flow learns to classify too: metrics.json has its accuracy, and it serves `classify`.
 """
 
 import math
@@ -30,7 +32,8 @@ from history import HistoryFile, progress, training_seconds
 import tfgen
 from tfgen.callbacks.sample_grid import image_grid, scatter
 from tfgen.core import specs
-from tfgen.flows import Flow
+from tfgen.flows import HybridFlow
+from tfgen.flows.base import FlowModel
 
 FLAGS = flags.FLAGS
 
@@ -96,6 +99,10 @@ def main(workdir: Path, strategy: tf.distribute.Strategy) -> None:
         log_prob = mean_log_prob(flow, examples)
         report["log_prob"][name] = log_prob
         report["bits_per_dim"][name] = float(tfgen.metrics.bits_per_dim(log_prob, flow.event_shape))
+    if isinstance(flow, HybridFlow):
+        both = {"train": train, "heldout": heldout}
+        report["accuracy"] = {name: accuracy(flow, each) for name, each in both.items()}
+        print("accuracy:", {k: round(v, 4) for k, v in report["accuracy"].items()})
     print("bits per dimension:", {k: round(v, 3) for k, v in report["bits_per_dim"].items()})
     report["num_parameters"] = sum(math.prod(w.shape) for w in flow.trainable_weights)
     report["training_seconds"] = training_seconds(workdir / "history.csv")
@@ -108,11 +115,11 @@ def validation(heldout: tfgen.data.Examples) -> dict[str, Any]:
     if not FLAGS.num_validated:
         return {}
     rows = np.arange(min(len(heldout), FLAGS.num_validated))
-    labels = heldout.labels[rows] if FLAGS.conditional else None
+    labels = heldout.labels[rows] if FLAGS.conditional or FLAGS.hybrid else None
     return {"validation_data": (heldout.as_float(rows), labels)}
 
 
-def mean_log_prob(flow: Flow, examples: tfgen.data.Examples) -> float:
+def mean_log_prob(flow: FlowModel, examples: tfgen.data.Examples) -> float:
     """Returns the mean log-likelihood in nats: of images, the bound on their probability."""
     rows = np.arange(min(len(examples), FLAGS.num_scored))
     x, condition = examples.as_float(rows), labels_of(flow, examples, rows)
@@ -121,12 +128,21 @@ def mean_log_prob(flow: Flow, examples: tfgen.data.Examples) -> float:
     return float(np.mean(flow.log_prob_bound(x, 1, FLAGS.seed, condition)))
 
 
-def labels_of(flow: Flow, examples: tfgen.data.Examples, rows: np.ndarray) -> np.ndarray | None:
+def accuracy(flow: HybridFlow, examples: tfgen.data.Examples) -> float:
+    """Returns the share of examples whose likeliest class is the right one."""
+    rows = np.arange(min(len(examples), FLAGS.num_scored))
+    chosen = flow.classify(examples.as_float(rows)).numpy().argmax(axis=1)
+    return float(np.mean(chosen == examples.labels[rows]))
+
+
+def labels_of(
+    flow: FlowModel, examples: tfgen.data.Examples, rows: np.ndarray
+) -> np.ndarray | None:
     """Returns the labels of some examples, where the flow takes labels."""
     return examples.labels[rows] if flow.condition_specs else None
 
 
-def picture(flow: Flow, rows: np.ndarray, columns: int | None = None) -> np.ndarray:
+def picture(flow: FlowModel, rows: np.ndarray, columns: int | None = None) -> np.ndarray:
     """Returns a grid of images, or points by their first two numbers."""
     if len(flow.event_shape) == 3:
         return image_grid(rows, columns)
@@ -134,7 +150,7 @@ def picture(flow: Flow, rows: np.ndarray, columns: int | None = None) -> np.ndar
 
 
 def draw(
-    workdir: Path, flow: Flow, train: tfgen.data.Examples, heldout: tfgen.data.Examples
+    workdir: Path, flow: FlowModel, train: tfgen.data.Examples, heldout: tfgen.data.Examples
 ) -> None:
     """Draws samples.png, at each temperature beside the data, and interpolation.png."""
     count = 64 if len(flow.event_shape) == 3 else 1000

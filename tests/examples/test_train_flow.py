@@ -66,6 +66,26 @@ def test_images(tmp_path, flags):
 
 
 @pytest.mark.ci
+def test_a_flow_that_classifies(tmp_path):
+    workdir = tmp_path / "run"
+    flags = ["--hybrid", "--likelihood_weight=0.01", "--num_validated=64", "--epochs=20"]
+    report = check(run(workdir, *flags), workdir)
+    assert set(report["accuracy"]) == {"train", "heldout"}
+    assert report["accuracy"]["heldout"] > 0.5
+    assert "val_accuracy" in (workdir / "history.csv").read_text()
+    flow = tfgen.load_model(workdir / "model.keras")
+    assert flow.likelihood_weight == 0.01
+    heldout = tfgen.data.load("digits", split="test", batch_size=1)
+    x = heldout.as_float(slice(0, 64))
+    probabilities = flow.classify(x).numpy()
+    right = np.mean(probabilities.argmax(axis=1) == heldout.labels[:64])
+    assert right == report["accuracy"]["heldout"]
+    with tfgen.serving.SessionLoader(workdir / "serving/1") as served:
+        found = served("classify", images=x)["probabilities"]
+    np.testing.assert_allclose(found, probabilities, atol=1e-5)
+
+
+@pytest.mark.ci
 @pytest.mark.parametrize("recipe", ["planar", "radial", "maf", "spline"])
 def test_points(tmp_path, recipe):
     x = np.random.default_rng(0).normal(size=(200, 2))
@@ -82,6 +102,7 @@ def test_points(tmp_path, recipe):
         ("--temperature=0", "--temperature takes numbers > 0"),
         pytest.param("--temperature=hot", "takes numbers > 0", marks=pytest.mark.ci),
         pytest.param("--num_classes=3", "goes with --conditional", marks=pytest.mark.ci),
+        pytest.param("--likelihood_weight=1", "goes with --hybrid", marks=pytest.mark.ci),
         pytest.param("--hidden_units=8,x", "expected integers > 0", marks=pytest.mark.ci),
     ],
 )

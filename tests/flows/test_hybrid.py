@@ -33,6 +33,18 @@ def test_the_loss_is_the_weighted_sum():
     assert hybrid().likelihood_weight == 0.5  # 1 / D.
 
 
+def test_without_weight_the_density_gets_no_gradient():
+    x, labels = blobs()
+    batch = {"x": tf.constant(x), "label": tf.constant(labels)}
+    model = hybrid(likelihood_weight=0)
+    model.bijector.log_scale.assign([-np.inf, 0.0])  # The log density is -inf.
+    with tf.GradientTape() as tape:
+        terms = model.objective(batch, tf.constant([0, 1]), training=True)
+    np.testing.assert_allclose(terms["loss"], terms["cross_entropy"])
+    weights = model.trainable_variables
+    assert all(np.isfinite(slope).all() for slope in tape.gradient(terms["loss"], weights))
+
+
 def test_it_learns_to_classify():
     x, labels = blobs()
     model = hybrid()

@@ -93,8 +93,10 @@ class HybridFlow(FlowModel):
         logits = tf.cast(self.classifier(z, training=training), tf.float32)
         entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(label, logits)
         right = tf.equal(tf.argmax(logits, axis=1), label)
+        # Without weight the density gets no gradient, so that it cannot spoil one, nor takes time.
+        weighted = self.likelihood_weight * log_prob if self.likelihood_weight else 0.0
         return {
-            "loss": entropy - self.likelihood_weight * log_prob,
+            "loss": entropy - weighted,
             "bits_per_dim": self.bits_per_dim(log_prob),
             "cross_entropy": entropy,
             "accuracy": tf.cast(right, tf.float32),
