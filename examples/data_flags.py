@@ -54,12 +54,16 @@ def load_both() -> tuple[tfgen.data.Examples, tfgen.data.Examples]:
 
     The split "test" is held out, or the last tenth of "train" where there is no such split.
     """
+    heldout, rest = load_heldout(FLAGS.dataset)
+    return load(FLAGS.dataset, rest, FLAGS.num_examples), heldout
+
+
+def load_heldout(name: str) -> tuple[tfgen.data.Examples, str]:
+    """Loads the examples of any data that are held out, and names the split to train on."""
     try:
-        heldout = load(FLAGS.dataset, "test")
-        return load(FLAGS.dataset, "train", FLAGS.num_examples), heldout
+        return load(name, "test"), "train"
     except UnknownSplit:
-        heldout = load(FLAGS.dataset, "train[90%:]")
-        return load(FLAGS.dataset, "train[:90%]", FLAGS.num_examples), heldout
+        return load(name, "train[90%:]"), "train[:90%]"
 
 
 def load(name: str, split: str, num_examples: int | None = None) -> tfgen.data.Examples:

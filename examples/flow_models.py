@@ -9,7 +9,7 @@ import runner
 from absl import flags
 
 import tfgen
-from tfgen import distributions
+from tfgen import bijectors, distributions
 from tfgen.core.checks import expected
 from tfgen.flows import Flow, HybridFlow, recipes
 from tfgen.flows.base import FlowModel
@@ -20,6 +20,12 @@ MOST_LEVELS = 256
 LOOKED_AT = 256
 """Examples that show the levels of all."""
 
+TRANSFORMS = {
+    "additive": bijectors.Additive(),
+    "sigmoid": bijectors.Affine(bijectors.SigmoidScale(minimum=0.0)),
+    "tanh": bijectors.Affine(bijectors.TanhScale()),
+}
+
 flags.DEFINE_integer(
     "depth",
     None,
@@ -28,9 +34,13 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_integer("scales", 2, "Of a flow of images.", 1)
 flags.DEFINE_integer("filters", 64, "Of convolutions inside couplings, and units of spline's.", 1)
+flags.DEFINE_integer("blocks", 2, "Of the residual networks of realnvp, for images.", 1)
 runner.define_sizes("hidden_units", ["128", "128"], "Of networks of vectors.")
 flags.DEFINE_integer(
     "warmup_steps", 100, "Over which the learning rate of glow and residual_flow rises.", 0
+)
+flags.DEFINE_enum(
+    "transform", "tanh", sorted(TRANSFORMS), "Of glow's couplings; sigmoid as published."
 )
 flags.DEFINE_float("ema_decay", 0.99, "Of the average of the weights; 0 for none.", 0.0, 1.0)
 flags.DEFINE_bool("conditional", False, "Give the flow the labels of the data.")
@@ -77,11 +87,12 @@ def _depth(shape: tuple[int, ...]) -> int:
 
 def _glow(shape: tuple[int, ...], **options: Any) -> Flow:
     sizes = (FLAGS.scales, _depth(shape), FLAGS.filters)
-    return recipes.glow(shape, *sizes, warmup_steps=FLAGS.warmup_steps, **options)
+    transform = TRANSFORMS[FLAGS.transform]
+    return recipes.glow(shape, *sizes, transform, FLAGS.warmup_steps, **options)
 
 
 def _realnvp(shape: tuple[int, ...], **options: Any) -> Flow:
-    convolutions = (FLAGS.scales, FLAGS.filters, 2)
+    convolutions = (FLAGS.scales, FLAGS.filters, FLAGS.blocks)
     return recipes.realnvp(shape, _depth(shape), _sizes(), *convolutions, **options)
 
 

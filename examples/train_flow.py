@@ -11,9 +11,7 @@ model.keras and serving/1/ under --workdir, and goes on where it stopped when st
 --hybrid the flow learns to classify too: metrics.json has its accuracy, and it serves `classify`.
 """
 
-import math
 from pathlib import Path
-from typing import Any
 
 import console
 
@@ -27,6 +25,7 @@ import runner
 import tensorflow as tf
 from absl import flags
 from drawing import sheet
+from flow_callbacks import HeldOut, TimeLimit, log_probs
 from history import HistoryFile, progress, training_seconds
 
 import tfgen
@@ -45,10 +44,9 @@ flags.adopt_module_key_flags(flow_models)
 flags.DEFINE_list(
     "temperature", ["0.25", "0.5", "0.7", "0.85", "1"], "Of the samples of each sheet, each > 0."
 )
+flags.DEFINE_float("minutes", None, "End after the epoch by which training took so long.", 0.0)
+flags.DEFINE_integer("num_watched", 0, "Held-out examples that are scored after each epoch.", 0)
 flags.DEFINE_integer("num_scored", 10_000, "At most so many examples of each split are scored.", 1)
-flags.DEFINE_integer(
-    "num_validated", 0, "Held-out examples whose bits go to history.csv at each epoch.", 0
-)
 
 
 @flags.validator("temperature")
@@ -78,19 +76,26 @@ def main(workdir: Path, strategy: tf.distribute.Strategy) -> None:
     verbose, bars = progress(epochs)
     drawn = specs.is_image(flow.event_spec) or flow.event_shape == (2,)
     every = max(1, epochs // 10)
+    kept_every = 1 if FLAGS.minutes else max(1, epochs // 50)  # The end may come at any epoch.
     sheets = [tfgen.callbacks.SampleGrid(workdir / "sheets", every=every)] if drawn else []
+    history = workdir / "history.csv"
+    watched = np.arange(min(FLAGS.num_watched, len(heldout)))
+    of_watched = labels_of(flow, heldout, watched)
+    watch = [HeldOut(heldout.as_float(watched), of_watched)] if len(watched) else []
+    limit = [TimeLimit(FLAGS.minutes, history)] if FLAGS.minutes else []
     with runner.errors_as_messages():
         flow.fit(
             train,
             epochs=epochs,
             callbacks=[
+                *watch,
                 *bars,
-                HistoryFile(workdir / "history.csv"),
+                HistoryFile(history),
+                *limit,
                 *sheets,
-                tfgen.callbacks.Checkpoint(workdir / "checkpoints", every=max(1, epochs // 50)),
+                tfgen.callbacks.Checkpoint(workdir / "checkpoints", every=kept_every),
             ],
             verbose=verbose,
-            **validation(heldout),
         )
     if not runner.is_chief():
         return
@@ -104,28 +109,16 @@ def main(workdir: Path, strategy: tf.distribute.Strategy) -> None:
         report["accuracy"] = {name: accuracy(flow, each) for name, each in both.items()}
         print("accuracy:", {k: round(v, 4) for k, v in report["accuracy"].items()})
     print("bits per dimension:", {k: round(v, 3) for k, v in report["bits_per_dim"].items()})
-    report["num_parameters"] = sum(math.prod(w.shape) for w in flow.trainable_weights)
-    report["training_seconds"] = training_seconds(workdir / "history.csv")
+    report["training_seconds"] = training_seconds(history)
     draw(workdir, flow, train, heldout)
     runner.finish(workdir, flow, report)
-
-
-def validation(heldout: tfgen.data.Examples) -> dict[str, Any]:
-    """Returns the arguments of `fit` by which it scores some held-out examples at each epoch."""
-    if not FLAGS.num_validated:
-        return {}
-    rows = np.arange(min(len(heldout), FLAGS.num_validated))
-    labels = heldout.labels[rows] if FLAGS.conditional or FLAGS.hybrid else None
-    return {"validation_data": (heldout.as_float(rows), labels)}
 
 
 def mean_log_prob(flow: FlowModel, examples: tfgen.data.Examples) -> float:
     """Returns the mean log-likelihood in nats: of images, the bound on their probability."""
     rows = np.arange(min(len(examples), FLAGS.num_scored))
-    x, condition = examples.as_float(rows), labels_of(flow, examples, rows)
-    if flow.dequantization is None:
-        return float(np.mean(flow.log_prob(x, condition)))
-    return float(np.mean(flow.log_prob_bound(x, 1, FLAGS.seed, condition)))
+    condition = labels_of(flow, examples, rows)
+    return float(log_probs(flow, examples.as_float(rows), FLAGS.seed, condition).mean())
 
 
 def accuracy(flow: HybridFlow, examples: tfgen.data.Examples) -> float:

@@ -1,4 +1,4 @@
-"""Draws what implicit models and their losses do, with the numbers behind each picture.
+"""Draws what implicit models, their losses and flows do, with the numbers behind each picture.
 
     python examples/figures/toy.py --figure=output_density
     python examples/figures/toy.py --figure=all
@@ -24,6 +24,7 @@ import toy_divergences
 import toy_mixtures
 import toy_moments
 import toy_ratio
+import toy_temperature
 from absl import app, flags, logging
 from matplotlib.animation import Animation, PillowWriter
 from matplotlib.figure import Figure
@@ -45,6 +46,7 @@ FIGURES = {
         toy_mixtures.training_imle,
         toy_mixtures.training_smearing,
         toy_mixtures.training_collapse,
+        toy_temperature.temperature,
     )
 }
 

@@ -69,7 +69,7 @@ def test_images(tmp_path, flags):
 def test_a_flow_that_classifies(tmp_path):
     workdir = tmp_path / "run"
     quick = ["--num_examples=500", "--epochs=20", "--warmup_steps=0", "--ema_decay=0.9"]
-    flags = ["--hybrid", "--likelihood_weight=0.01", "--num_validated=64", "--learning_rate=0.01"]
+    flags = ["--hybrid", "--likelihood_weight=0.01", "--num_watched=64", "--learning_rate=0.01"]
     report = check(run(workdir, *flags, *quick), workdir)
     assert set(report["accuracy"]) == {"train", "heldout"}
     assert report["accuracy"]["heldout"] > 0.5
