@@ -73,7 +73,7 @@ def test_a_flow_that_classifies(tmp_path):
     report = check(run(workdir, *flags, *quick), workdir)
     assert set(report["accuracy"]) == {"train", "heldout"}
     assert report["accuracy"]["heldout"] > 0.5
-    assert "val_accuracy" in (workdir / "history.csv").read_text()
+    assert "heldout_bits_per_dim" in (workdir / "history.csv").read_text()
     flow = tfgen.load_model(workdir / "model.keras")
     assert flow.likelihood_weight == 0.01
     heldout = tfgen.data.load("digits", split="test", batch_size=1)
