@@ -122,10 +122,12 @@ def training(case: Case) -> tuple[dict[str, float], int]:
     """Returns the seconds of an epoch of each candidate, and its rows."""
     rows = case.rows(case.steps * case.batch_size)
     data = tfgen.data.Examples(rows, batch_size=case.batch_size)
-    model, x = ready(case), in_torch(case, rows)
+    model, jit, x = ready(case), ready(case), in_torch(case, rows)
+    jit.compile(jit.optimizer, jit_compile=True)
     eager, compiled = case.peer(), case.peer()
     candidates = {
         "tfgen": lambda: model.fit(data, verbose=0),
+        "tfgen, jit_compile": lambda: jit.fit(data, verbose=0),
         "eager": torch_flows.epoch(eager, x, case.batch_size, compiled=False),
         "compiled": torch_flows.epoch(compiled, x, case.batch_size, compiled=True),
     }
