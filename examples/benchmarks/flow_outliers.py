@@ -99,10 +99,12 @@ def draw(path: Path, scored: dict[str, np.ndarray], images: dict[str, np.ndarray
 
     figure = Figure(figsize=(9, 3.4))
     plain, corrected = figure.subplots(1, 2)
-    for name, x in images.items():
-        style = {"bins": 40, "density": True, "alpha": 0.5, "label": name}
-        plain.hist(metrics.bits_per_dim(scored[name], x.shape[1:]), **style)
-        corrected.hist(metrics.complexity_corrected(scored[name], x), **style)
+    bits = {n: metrics.bits_per_dim(scored[n], x.shape[1:]) for n, x in images.items()}
+    less = {n: metrics.complexity_corrected(scored[n], x) for n, x in images.items()}
+    for axis, values in ((plain, bits), (corrected, less)):
+        bins = np.linspace(*np.percentile(np.concatenate([*values.values()]), [0.1, 99.9]), 80)
+        for name, each in values.items():
+            axis.hist(each, bins, density=True, alpha=0.5, label=name)
     plain.set(xlabel="bits per dimension", ylabel="density", title="likelihood")
     corrected.set(xlabel="bits per dimension less PNG's", title="complexity")
     plain.legend()
