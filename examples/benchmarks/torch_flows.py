@@ -96,14 +96,16 @@ def train(
     epochs: int,
     validation: np.ndarray | None = None,
     patience: int = 0,
+    decay: float = 0.0,
     seed: int = 0,
 ) -> torch.nn.Module:
-    """Trains by maximum likelihood with Adam; with validation data, keeps the best epoch's weights.
+    """Trains by maximum likelihood with Adam, AdamW with decay; with validation data, keeps the best epoch's weights.
 
     Training ends when the validation has not become better for `patience` epochs.
     """
     torch.manual_seed(seed)
-    optimizer = torch.optim.Adam(model.parameters(), LEARNING_RATE, fused=True)
+    kind = torch.optim.AdamW if decay else torch.optim.Adam
+    optimizer = kind(model.parameters(), LEARNING_RATE, weight_decay=decay, fused=True)
     rows, best, since = torch.from_numpy(x), (float("-inf"), None), 0
     for _ in range(epochs):
         for index in torch.randperm(len(rows)).split(batch_size):

@@ -26,6 +26,7 @@ from tfgen.bijectors import (
     AffineMap,
     Bijector,
     Chain,
+    ChannelMask,
     Checkerboard,
     Coupling,
     Flatten,
@@ -90,8 +91,8 @@ def realnvp(
     """Dinh, Sohl-Dickstein and Bengio, 2017, https://arxiv.org/abs/1605.08803.
 
     Images: at each level three couplings with a checkerboard, a squeeze, three over channels, and
-    half of the channels is done; the last level has four with a checkerboard. Vectors: couplings of
-    halves in turn, as in the comparison of MAF.
+    half of the channels is done; the last level has four with a checkerboard. Vectors: couplings that
+    move the entries with odd and with even indices in turn, as in the comparison of MAF.
 
     Args:
         num_couplings: of vectors, > 1.
@@ -102,10 +103,11 @@ def realnvp(
     """
     transform = Affine()
     if len(event_shape) == 1:
+        dim = _at_least(2, "the size of a vector", event_shape[0])
         steps = []
         for number in range(_at_least(2, "num_couplings", num_couplings)):
-            network = dense(event_shape[0] // 2, hidden_units)
-            steps += [ActNorm(), Coupling(network, transform, Half(swap=number % 2 == 1))]
+            network, mask = dense(dim // 2, hidden_units), ChannelMask(range(number % 2, dim, 2))
+            steps += [ActNorm(), Coupling(network, transform, mask)]
         return _flow(steps, event_shape, keras.optimizers.Adam(1e-3), **kwargs)
 
     def couplings(mask: Callable[..., Any], count: int) -> list[Bijector]:
