@@ -12,8 +12,9 @@ density and samples of --drawn into NAME.png.
 
 Real data are scikit-learn's digits, 64 numbers (k + u) / 17 of levels k with uniform noise u, and
 its breast cancer data, 30 numbers; both are standardised, and the latter get Gaussian noise of
-deviation 0.2. Networks have half the width, and weights decay (AdamW, 1), of all. Training rows are taken ten times, each with other noise. A fifth of the rows is for
-validation, by which training stops early and the mixture is chosen, and a fifth for the test.
+deviation 0.2. Networks have half the width, and weights decay (AdamW, 1), of all. Training rows are
+taken ten times, each with other noise. A fifth of the rows is for validation, by which training
+stops early and the mixture is chosen, and a fifth for the test.
 """
 
 import json

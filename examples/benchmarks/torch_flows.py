@@ -99,7 +99,7 @@ def train(
     decay: float = 0.0,
     seed: int = 0,
 ) -> torch.nn.Module:
-    """Trains by maximum likelihood with Adam, AdamW with decay; with validation data, keeps the best epoch's weights.
+    """Trains by maximum likelihood; with validation data, keeps the weights of the best epoch.
 
     Training ends when the validation has not become better for `patience` epochs.
     """

@@ -91,8 +91,8 @@ def realnvp(
     """Dinh, Sohl-Dickstein and Bengio, 2017, https://arxiv.org/abs/1605.08803.
 
     Images: at each level three couplings with a checkerboard, a squeeze, three over channels, and
-    half of the channels is done; the last level has four with a checkerboard. Vectors: couplings that
-    move the entries with odd and with even indices in turn, as in the comparison of MAF.
+    half of the channels is done; the last level has four with a checkerboard. Vectors: couplings
+    that move entries of odd and of even indices in turn, as in the comparison of MAF.
 
     Args:
         num_couplings: of vectors, > 1.
