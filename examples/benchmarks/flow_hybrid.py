@@ -56,6 +56,7 @@ flags.DEFINE_list("weights", list(WEIGHTS), "Of the log density: which to train 
 flags.DEFINE_string("workdir", None, "Of all results; runs/hybrid_<dataset> unless given.")
 flags.DEFINE_integer("num_examples", 10_000, "Training images.", 1)
 flags.DEFINE_integer("num_scored", 2_000, "Held-out images.", 1)
+flags.DEFINE_integer("num_levels", 256, "Of the values of images; those of the digits are 17.", 2)
 flags.DEFINE_integer("epochs", 8, "Passes over the training images.", 1)
 flags.DEFINE_integer("batch_size", 100, "Images in a batch.", 1)
 flags.DEFINE_integer("scales", 2, "Levels, each of which begins with a squeeze.", 1)
@@ -65,7 +66,7 @@ flags.DEFINE_float("learning_rate", 1e-3, "Of Adam.", 0.0)
 flags.DEFINE_integer("seed", 0, "Of initial weights, order of the data, and noise.", 0)
 
 SETTINGS = (
-    *("dataset", "num_examples", "num_scored", "epochs", "batch_size"),
+    *("dataset", "num_examples", "num_scored", "num_levels", "epochs", "batch_size"),
     *("scales", "depth", "filters", "learning_rate", "seed"),
 )
 
@@ -101,8 +102,14 @@ def trained(name: str, weight: str) -> dict[str, float]:
     """Trains and measures one flow."""
     keras.utils.set_random_seed(FLAGS.seed)
     train, heldout = (
-        tfgen.data.load(FLAGS.dataset, split=split, batch_size=FLAGS.batch_size, seed=FLAGS.seed)
-        for split in (f"train[:{FLAGS.num_examples}]", f"test[:{FLAGS.num_scored}]")
+        tfgen.data.load(
+            FLAGS.dataset,
+            split=split,
+            num_examples=number,
+            batch_size=FLAGS.batch_size,
+            seed=FLAGS.seed,
+        )
+        for split, number in (("train", FLAGS.num_examples), ("test", FLAGS.num_scored))
     )
     model = made(name, weight, train)
     print(f"{name}, weight {weight}: {len(model.trainable_weights)} weights", flush=True)
@@ -124,7 +131,7 @@ def made(name: str, weight: str, train: tfgen.data.Examples) -> HybridFlow:
         shape,
         train.num_classes,
         likelihood_weight={"0": 0.0, "1/D": 1.0 / math.prod(shape), "1": 1.0}[weight],
-        dequantization=UniformDequantization(),
+        dequantization=UniformDequantization(FLAGS.num_levels),
         seed=FLAGS.seed,
     )
     model.compile(keras.optimizers.Adam(FLAGS.learning_rate))

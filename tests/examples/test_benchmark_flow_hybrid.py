@@ -15,6 +15,7 @@ SMALL = [
     "--dataset=digits",
     "--num_examples=200",
     "--num_scored=50",
+    "--num_levels=17",
     "--epochs=1",
     "--batch_size=50",
     "--scales=1",
