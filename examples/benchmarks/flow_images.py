@@ -5,7 +5,7 @@
 Prints bits per dimension of held-out images (256 levels, uniform dequantisation, one draw of its
 bound each; of residual flows the log-determinants are a series that is cut off), parameters,
 epochs and seconds of training, and draws held-out bits against time in curves.png. The published
-flows are tens of times larger and were trained for hours to days on GPUs.
+flows are far larger and were trained on GPUs until they stopped improving.
 
 Each flow is a run of train_flow.py under --workdir, where samples.png and interpolation.png are:
 started again, the benchmark goes on where it stopped. A run takes a minute or two beside --minutes;
@@ -144,7 +144,8 @@ def draw_curves(path: Path, curves: dict[tuple[str, str], list]) -> None:
     axes = dict(zip(datasets, figure.subplots(1, len(datasets), squeeze=False)[0], strict=True))
     for (dataset, recipe), points in curves.items():
         seconds, _, bits = zip(*points, strict=True)
-        axes[dataset].plot(seconds, bits, ".-", label=recipe)
+        color = f"C{list(SIZES).index(recipe)}"
+        axes[dataset].plot(seconds, bits, ".-", color=color, label=recipe)
     for dataset, axis in axes.items():
         axis.set(title=dataset, xlabel="seconds of training", ylabel="bits per dimension, held out")
         axis.grid(alpha=0.3)
