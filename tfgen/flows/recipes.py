@@ -296,8 +296,9 @@ def residual_flow(
 
 def dense(num_inputs: int, hidden_units: Sequence[int]) -> keras.layers.Layer:
     """Returns a network of vectors: dense layers with ReLU."""
+    initial = keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
     layers = [
-        keras.layers.Dense(units, "relu", True, "he_uniform", spread(inputs))
+        keras.layers.Dense(units, "relu", True, initial.clone(), spread(inputs))
         for inputs, units in zip([num_inputs, *hidden_units], hidden_units, strict=False)
     ]
     return keras.Sequential(layers)
