@@ -63,7 +63,7 @@ def define_flags(
         "unless given.",
         1,
     )
-    flags.DEFINE_float("learning_rate", learning_rate, "Of the optimizer, of a GAN the generator's.", 0.0)
+    flags.DEFINE_float("learning_rate", learning_rate, "Of the (generator's) optimizer.", 0.0)
     flags.DEFINE_bool("export", True, "Export the model to --workdir/serving.")
     _define_machine_flags()
 
