@@ -109,11 +109,3 @@ def test_bad_arguments_are_refused():
         MaskedAutoregressive([4], "affine")
     with pytest.raises(ValueError, match="`hidden_units`, at least one"):
         MaskedAutoregressive([])
-
-
-def test_conditions_of_another_shape_are_refused():
-    bijector = bijector_of(3, [6], condition_dim=2)
-    x = tf.zeros([4, 3], tf.float64)
-    for condition in (None, tf.zeros([4, 3], tf.float64)):
-        with pytest.raises(ValueError, match=r"a condition \[batch, 2\]"):
-            bijector.forward(x, condition)

@@ -15,8 +15,8 @@ def dense(units: int = 4) -> keras.layers.Layer:
     return keras.layers.Dense(units, activation="relu")
 
 
-def built(bijector, event_shape, condition_dim=None):
-    build(bijector, event_shape, condition_dim)
+def built(bijector, event_shape):
+    build(bijector, event_shape)
     return bijector
 
 
@@ -200,20 +200,6 @@ def test_arguments_are_checked(create, error):
 def test_networks_must_keep_the_leading_axes(network, event_shape):
     with pytest.raises(ValueError, match=r"Expected a network that returns \[batch, ..., h\]"):
         build(bijectors.Coupling(network()), event_shape)
-
-
-@pytest.mark.parametrize("shape", [None, (2, 4), (2,), (2, 1, 3)])
-def test_conditions_of_another_shape_are_refused(shape):
-    coupling = built(bijectors.Coupling(dense()), (4,), 3)
-    given = None if shape is None else tf.zeros(shape)
-    for way in (coupling.forward_and_log_det, coupling.inverse_and_log_det):
-        with pytest.raises(ValueError, match=r"Expected a condition \[batch, 3\]. Received: "):
-            way(tf.zeros([2, 4]), given)
-
-
-def test_a_condition_that_it_was_not_built_for_is_refused():
-    with pytest.raises(ValueError, match="Expected no condition"):
-        built(bijectors.Coupling(dense()), (4,)).forward(tf.zeros([2, 4]), tf.zeros([2, 3]))
 
 
 def test_dropout_is_for_training():

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tests.contract.bijector_cases import BIJECTORS
+from tests.contract.bijector_cases.case import CONDITION_DIM
 
 NUM_ROWS = 4
 
@@ -52,6 +53,24 @@ def test_the_condition_matters(case):
         return
     bijector, x, condition = case.built(), case.rows(NUM_ROWS), case.condition(NUM_ROWS)
     assert not np.allclose(bijector.forward(x, condition), bijector.forward(x, condition + 1.0))
+
+
+def test_conditions_of_another_shape_are_refused(case):
+    bijector, x = case.built(), case.rows(NUM_ROWS)
+    z = bijector.forward(x, case.condition(NUM_ROWS))
+    shapes = [(NUM_ROWS, CONDITION_DIM)]
+    if case.conditional:
+        shapes = [None, (NUM_ROWS, CONDITION_DIM + 1), (NUM_ROWS,), (NUM_ROWS - 1, CONDITION_DIM)]
+    for shape in shapes:
+        wrong = None if shape is None else tf.zeros(shape, x.dtype)
+        for way, rows in (
+            (bijector.forward, x),
+            (bijector.forward_and_log_det, x),
+            (bijector.inverse, z),
+            (bijector.inverse_and_log_det, z),
+        ):
+            with pytest.raises(ValueError, match=r"Expected .*condition.* Received: "):
+                way(rows, wrong)
 
 
 def test_every_weight_has_a_gradient(case):

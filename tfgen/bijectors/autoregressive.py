@@ -7,7 +7,6 @@ from typing import Any
 import tensorflow as tf
 
 from tfgen.bijectors.bijector import Bijector, Result, Shape
-from tfgen.bijectors.conditions import check_condition
 from tfgen.bijectors.transforms import Affine, SoftScale, Transform
 from tfgen.core.checks import expected
 from tfgen.core.config import register
@@ -83,7 +82,6 @@ class MaskedAutoregressive(Bijector):
         self, x: tf.Tensor, condition: tf.Tensor | None = None, seed: tf.Tensor | None = None
     ) -> Result:
         """Returns z and log |det dz/dx|, [batch]."""
-        check_condition(condition, self.condition_dim)
         x = tf.reshape(x, [-1, self._dim])
         z, log_det = self.transform.forward_and_log_det(x, self.network(x, condition))
         return tf.reshape(z, [-1, *self.event_shape]), tf.reduce_sum(log_det, axis=1)
@@ -92,7 +90,6 @@ class MaskedAutoregressive(Bijector):
         self, z: tf.Tensor, condition: tf.Tensor | None = None, seed: tf.Tensor | None = None
     ) -> Result:
         """Returns x and log |det dx/dz|, [batch]."""
-        check_condition(condition, self.condition_dim)
         z = tf.reshape(z, [-1, self._dim])
         x = self._with_gradient(self._inverted(z, condition), z, condition)
         log_det = self.transform.forward_and_log_det(x, self.network(x, condition))[1]

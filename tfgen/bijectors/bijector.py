@@ -1,13 +1,15 @@
 """What all bijectors have in common: layers that own the weights of an invertible map."""
 
+import functools
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
 
 from tfgen.bijectors.as_tfp import as_tfp
+from tfgen.bijectors.conditions import check_condition
 from tfgen.core.checks import expected
 from tfgen.core.config import Configurable
 
@@ -17,6 +19,21 @@ if TYPE_CHECKING:
 Shape = tuple[int, ...]
 Result = tuple[tf.Tensor, tf.Tensor]
 """What a map makes of rows, and the log-determinant of its Jacobian, [batch]."""
+
+_WAYS = ("forward_and_log_det", "inverse_and_log_det", "forward", "inverse")
+
+
+def _given_its_condition(way: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns a way of a bijector, after a check of the condition."""
+
+    @functools.wraps(way)
+    def checked(
+        self: "Bijector", rows: tf.Tensor, condition: tf.Tensor | None = None, *args: Any, **kw: Any
+    ) -> Any:
+        check_condition(condition, self.condition_dim, rows)
+        return way(self, rows, condition, *args, **kw)
+
+    return checked
 
 
 class Bijector(Configurable, keras.layers.Layer, ABC):
@@ -28,6 +45,8 @@ class Bijector(Configurable, keras.layers.Layer, ABC):
 
     A seed is given in training only: it is of the noise of that step, and says that dropout and
     estimates by chance are wanted. Without one, results are a function of each row alone.
+
+    Conditions are checked here, for all: a subclass is only given what it was built for.
 
     Numbers are float32 unless `dtype` says otherwise; networks inside may compute in half
     precision, and what they return is cast.
@@ -41,6 +60,12 @@ class Bijector(Configurable, keras.layers.Layer, ABC):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})  # Also where networks are of half.
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name in _WAYS:
+            if name in vars(cls):
+                setattr(cls, name, _given_its_condition(vars(cls)[name]))
 
     def build(self, x_shape: Sequence[int | None], condition_shape: Any = None) -> None:
         """Makes the weights.
@@ -72,6 +97,9 @@ class Bijector(Configurable, keras.layers.Layer, ABC):
             x: [batch, *event].
             condition: [batch, features] of a conditional bijector.
             seed: int32 [2] in training.
+
+        Raises:
+            ValueError: when the condition is missing, of another shape, or one too many.
         """
 
     @abstractmethod

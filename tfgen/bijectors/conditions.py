@@ -5,12 +5,15 @@ import tensorflow as tf
 from tfgen.core.checks import expected
 
 
-def check_condition(condition: tf.Tensor | None, condition_dim: int | None) -> None:
+def check_condition(
+    condition: tf.Tensor | None, condition_dim: int | None, rows: tf.Tensor
+) -> None:
     """Raises ValueError unless a condition is what a bijector was built for.
 
     Args:
         condition: [batch, features], or None.
         condition_dim: the number of features, or None for an unconditional bijector.
+        rows: that it is given with, [batch, ...].
     """
     if condition_dim is None:
         if condition is not None:
@@ -19,6 +22,9 @@ def check_condition(condition: tf.Tensor | None, condition_dim: int | None) -> N
     elif condition is None or tuple(condition.shape[1:]) != (condition_dim,):
         shape = None if condition is None else f"shape {tuple(condition.shape)}"
         raise ValueError(expected(f"a condition [batch, {condition_dim}]", shape))
+    elif not tf.TensorShape(condition.shape[:1]).is_compatible_with(rows.shape[:1]):
+        what = f"a condition for each of {rows.shape[0]} rows"
+        raise ValueError(expected(what, f"shape {tuple(condition.shape)}"))
 
 
 def with_condition(x: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:

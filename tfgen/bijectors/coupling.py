@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfgen.bijectors.bijector import Bijector, Result, Shape
-from tfgen.bijectors.conditions import check_condition, with_condition
+from tfgen.bijectors.conditions import with_condition
 from tfgen.bijectors.masks import Half, Mask
 from tfgen.bijectors.transforms import Affine, Transform
 from tfgen.core.checks import check_integer, expected
@@ -97,7 +97,6 @@ class Coupling(Bijector):
         seed: tf.Tensor | None,
     ) -> Result:
         """Returns what becomes of x, with what is moved taken one way."""
-        check_condition(condition, self.condition_dim)
         kept, moved = self.mask.split(x)
         features = self.network(with_condition(kept, condition), training=seed is not None)
         params = self.projection(tf.cast(features, self.compute_dtype))

@@ -10,7 +10,6 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.bijectors.bijector import Bijector, Result, Shape
-from tfgen.bijectors.conditions import check_condition
 from tfgen.bijectors.root import increasing_root
 from tfgen.core.config import register
 
@@ -64,7 +63,6 @@ class _Amortised(Bijector):
 
     def _parameters(self, condition: tf.Tensor | None) -> Sequence[tf.Tensor]:
         """Returns the parts of the parameters, [1, size], or [batch, size] given a condition."""
-        check_condition(condition, self.condition_dim)
         weights = [tf.convert_to_tensor(weight)[tf.newaxis] for weight in self._weights_of_parts]
         if self._kernel is None:
             return weights

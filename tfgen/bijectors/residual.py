@@ -6,7 +6,6 @@ import keras
 import tensorflow as tf
 
 from tfgen.bijectors.bijector import Bijector, Result, Shape
-from tfgen.bijectors.conditions import check_condition
 from tfgen.bijectors.fixed_point import inverse_of_residual
 from tfgen.bijectors.trace import ExactLogDet, LogDet, PowerSeries, RussianRoulette
 from tfgen.core.checks import check_integer, check_not_negative, expected
@@ -135,7 +134,6 @@ class InvertibleResidual(Bijector):
 
     def _shift(self, condition: tf.Tensor | None, like: tf.Tensor) -> tf.Tensor:
         """Returns what the condition adds to the inputs of the network, [batch, 1, ..., c]."""
-        check_condition(condition, self.condition_dim)
         if self._kernel is None:
             return tf.zeros([], like.dtype)
         shift = tf.matmul(tf.cast(condition, self.compute_dtype), self._kernel)
