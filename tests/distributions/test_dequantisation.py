@@ -64,14 +64,21 @@ def test_middles_come_back():
     np.testing.assert_allclose(made.middles(tf.constant([0.0, 1.0])), [0.125, 0.875])
 
 
-@pytest.mark.parametrize("value, what", [(0.4, "4 levels"), (4 / 3, "in .0, 1."), (-1 / 3, "in")])
+@pytest.mark.parametrize(
+    "value, what", [(0.4, "4 levels"), (4 / 3, "in .0, 1."), (-1 / 3, "in"), (np.nan, "in")]
+)
 def test_examples_off_the_levels_are_refused(value, what):
-    with pytest.raises(ValueError, match=f"Expected examples .*{what}.*Received: "):
-        UniformDequantization(LEVELS).check_levels(tf.fill([2, *SHAPE], value))
+    x = tf.concat([examples(2), tf.fill([1, *SHAPE], value)], axis=0)
+    on_levels = UniformDequantization(LEVELS).on_levels
+    with pytest.raises(ValueError, match=f"Expected examples .*{what}.*Received: {value:g}"):
+        on_levels(x)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=f"Expected examples .*{what}"):
+        tf.function(on_levels, autograph=False)(x)
 
 
 def test_bytes_are_on_256_levels():
-    UniformDequantization().check_levels(tf.range(256.0)[tf.newaxis] / 255)
+    x = tf.range(256.0)[tf.newaxis] / 255
+    np.testing.assert_array_equal(UniformDequantization().on_levels(x), x)
 
 
 def test_features_have_the_positions_of_examples():

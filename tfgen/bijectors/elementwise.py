@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.bijectors.bijector import Bijector, Result, Shape
+from tfgen.core import specs
 from tfgen.core.checks import expected
 from tfgen.core.config import register
 
@@ -24,7 +25,8 @@ class Logit(Bijector):
         alpha: keeps z finite at 0 and 1; in (0, 0.5). Published are 0.05 and, for MNIST, 1e-6.
 
     Raises:
-        ValueError: when `alpha` is out of range; when values that are known are outside [0, 1].
+        ValueError: when `alpha` is out of range, or x is outside [0, 1].
+        tf.errors.InvalidArgumentError: in a graph, when x is outside [0, 1].
 
     Reference: Dinh, Sohl-Dickstein and Bengio, "Density estimation using Real NVP", 2017,
         https://arxiv.org/abs/1605.08803.
@@ -40,7 +42,8 @@ class Logit(Bijector):
         self, x: tf.Tensor, condition: tf.Tensor | None = None, seed: tf.Tensor | None = None
     ) -> Result:
         """Returns z and log |det dz/dx|, [batch]."""
-        self._check(x)
+        inside = (x >= -_ROUNDING) & (x <= 1 + _ROUNDING)
+        x = specs.with_all(x, inside, f"`x` of {self.name} in [0, 1]")
         # Of p and 1 - p; 1 - x keeps the digits near 1 that (1 + a small alpha) - x would lose.
         log_p, log_q = (tf.math.log(self._inside(y)) for y in (x, 1 - x))
         return log_p - log_q, _total(math.log(1 - 2 * self.alpha) - log_p - log_q)
@@ -57,14 +60,6 @@ class Logit(Bijector):
 
     def _inside(self, x: tf.Tensor) -> tf.Tensor:
         return self.alpha + (1 - 2 * self.alpha) * x
-
-    def _check(self, x: tf.Tensor) -> None:
-        """Raises ValueError where x is known and outside [0, 1]."""
-        if tf.executing_eagerly():
-            values = np.asarray(x)
-            outside = ~((values >= -_ROUNDING) & (values <= 1 + _ROUNDING))
-            if outside.any():
-                raise ValueError(expected(f"`x` of {self.name} in [0, 1]", values[outside][0]))
 
 
 @register

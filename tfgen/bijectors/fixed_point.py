@@ -29,7 +29,8 @@ def inverse_of_residual(
         name: of what is inverted, for the message.
 
     Raises:
-        tf.errors.InvalidArgumentError: when a residual is not accepted; XLA drops this check.
+        tf.errors.InvalidArgumentError: when a residual is not accepted. XLA drops this check: the
+            row is NaN then.
     """
     constant = tf.stop_gradient(z)
     x = tf.stop_gradient(_checked(g, constant, tolerance, max_iterations, name))
@@ -58,12 +59,12 @@ def _checked(
     enough = max(tolerance, _AIM * precision) * scale
     x, residual = _iterated(g.call, z, enough, max_iterations)
     residual /= scale
-    small = (residual <= max(tolerance, _ENOUGH * precision)) | ~tf.math.is_finite(scale)
+    fine = (residual <= max(tolerance, _ENOUGH * precision)) | ~tf.math.is_finite(scale)
     what = f"an inverse of {name} to within {max_iterations} iterations"
     message = [expected(what, "a relative residual of")]
-    check = tf.debugging.Assert(tf.reduce_all(small), [*message, tf.reduce_max(residual)])
+    check = tf.debugging.Assert(tf.reduce_all(fine), [*message, tf.reduce_max(residual)])
     with tf.control_dependencies([check]):
-        return tf.identity(x)
+        return tf.where(tf.reshape(fine, [-1, *[1] * (z.shape.rank - 1)]), x, np.nan)
 
 
 def _iterated(

@@ -177,6 +177,27 @@ def checked(value: Any, spec: tf.TensorSpec, name: str) -> tf.Tensor:
         return tf.cast(tf.identity(value), spec.dtype)  # A cast to the same type is no operation.
 
 
+def with_all(value: tf.Tensor, allowed: tf.Tensor, what: str) -> tf.Tensor:
+    """Returns a tensor of floats of which each number is allowed, or raises.
+
+    Args:
+        value: of any shape.
+        allowed: bool, of the same shape; comparisons with NaN are false.
+        what: messages expect, beside the largest number that is not allowed.
+
+    Raises:
+        ValueError: when a number is not allowed.
+        tf.errors.InvalidArgumentError: in a graph, when it runs; XLA drops that check.
+    """
+    fine, wrong = tf.reduce_all(allowed), tf.reduce_max(tf.where(allowed, value.dtype.min, value))
+    if tf.executing_eagerly():
+        if not fine:
+            raise ValueError(expected(what, f"{float(wrong):g}"))
+        return value
+    with tf.control_dependencies([tf.debugging.Assert(fine, [expected(what, "at most"), wrong])]):
+        return tf.identity(value)
+
+
 def as_int64(value: tf.Tensor) -> tf.Tensor:
     """Returns integers of any type as int64; those beyond it become the largest."""
     if value.dtype == tf.uint64:

@@ -16,7 +16,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfgen.core import random
+from tfgen.core import random, specs
 from tfgen.core.checks import check_integer, expected
 from tfgen.core.config import Configurable, output_shape, register
 from tfgen.distributions.base import log_normal
@@ -68,27 +68,18 @@ class Dequantization(Configurable, keras.layers.Layer, ABC):
         """Returns the log-determinant of `middles` for examples of so many numbers."""
         return size * math.log1p(-1.0 / self.num_levels)
 
-    def check_levels(self, x: tf.Tensor) -> None:
-        """Raises ValueError unless examples, whose values are known, are on the levels."""
-        places = x * (self.num_levels - 1)
-        off = tf.reshape(tf.abs(places - tf.round(places)), [-1])
-        worst = tf.argmax(off)
-        if not float(off[worst]) <= _OFF_LEVEL:
-            what = f"examples on the {self.num_levels} levels k / {self.num_levels - 1}"
-            raise ValueError(expected(what, float(tf.reshape(x, [-1])[worst])))
-        low, high = float(tf.reduce_min(x)), float(tf.reduce_max(x))
-        if low < -_OFF_LEVEL / self.num_levels or high > 1 + _OFF_LEVEL / self.num_levels:
-            raise ValueError(expected("examples in [0, 1]", f"{low:g} to {high:g}"))
+    def on_levels(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns examples that are on the levels, or raises.
 
-    def assert_levels(self, x: tf.Tensor) -> tf.Operation:
-        """Returns an operation that fails unless examples are on the levels; XLA drops it."""
-        places = tf.reshape(x * (self.num_levels - 1), [-1])
-        inside = tf.clip_by_value(tf.round(places), 0, self.num_levels - 1)
-        off = tf.abs(places - inside)
-        what = f"examples on the {self.num_levels} levels k / {self.num_levels - 1}"
-        received = places[tf.argmax(off)] / (self.num_levels - 1)
-        message = expected(what, "").rstrip()
-        return tf.debugging.Assert(tf.reduce_all(off <= _OFF_LEVEL), [message, received])
+        Raises:
+            ValueError: when a number is not on a level.
+            tf.errors.InvalidArgumentError: in a graph, when it runs; XLA drops that check.
+        """
+        last = self.num_levels - 1
+        places = x * last
+        nearest = tf.clip_by_value(tf.round(places), 0.0, float(last))
+        what = f"examples on the {self.num_levels} levels k / {last} in [0, 1]"
+        return specs.with_all(x, tf.abs(places - nearest) <= _OFF_LEVEL, what)
 
     def _spread(self, x: tf.Tensor, u: tf.Tensor, log_q: tf.Tensor | float) -> Drawn:
         """Returns v of the noise of each number, and log q(v | x) of log q(u | x)."""

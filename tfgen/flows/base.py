@@ -183,7 +183,7 @@ class FlowModel(GenerativeModel):
         rows, features = x["x"], self._features(self.conditions_of(x))
         if self.dequantization is not None:
             seed = random.step_seed(self.seed, tf.constant(0, tf.int64))
-            self.dequantization.check_levels(rows)
+            rows = self.dequantization.on_levels(rows)
             self.dequantization.prepare(rows, seed)
             rows, _ = self.dequantization.draw(rows, seed, training=False)
         z = self.bijector.prepare(rows, features, inverse=False)
@@ -198,8 +198,8 @@ class FlowModel(GenerativeModel):
         first, second = tf.unstack(random.split_seed(seed, 2))
         rows, log_q = x["x"], 0.0
         if self.dequantization is not None:
-            with tf.control_dependencies([self.dequantization.assert_levels(rows)]):
-                rows, log_q = self.dequantization.draw(rows, first, training)
+            rows = self.dequantization.on_levels(rows)
+            rows, log_q = self.dequantization.draw(rows, first, training)
         own = second if training else None
         features = self._features(self.conditions_of(x))
         log_prob, z = self._density(self.bijector, self.base, rows, features, own)
