@@ -147,7 +147,9 @@ def test_the_first_batch_is_prepared_and_has_to_be_on_levels():
     x = np.random.default_rng(0).integers(0, 4, (8, 2, 2, 1)) / np.float32(3)
     model.fit(x, batch_size=8, verbose=0)
     later = np.where(np.arange(8)[:, None, None, None] == 5, np.float32(0.5), x)
-    with pytest.raises(ValueError, match=r"Expected examples on the 4 levels k / 3. Received: 0.5"):
+    with pytest.raises(
+        ValueError, match=r"Expected examples on the 4 levels .*Received: at most 0.5"
+    ):
         model.fit(later, batch_size=8, verbose=0)
     z = model.encode(x).numpy()
     np.testing.assert_allclose(z.mean(axis=0), 0, atol=1.0)
