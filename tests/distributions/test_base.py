@@ -6,7 +6,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tfgen.core import random
-from tfgen.distributions import DiagonalGaussian, DiagonalMixture, StandardNormal
+from tfgen.distributions import DiagonalGaussian, DiagonalMixture, Logistic, StandardNormal
 
 DIM, FEATURES = 3, 2
 
@@ -45,6 +45,22 @@ def test_a_mixture_is_that_of_tfp():
     parts = tfd.MultivariateNormalDiag(means, tf.exp(scales))
     other = tfd.MixtureSameFamily(tfd.Categorical(logits), parts)
     np.testing.assert_allclose(base.log_prob(rows(5)), other.log_prob(rows(5)), rtol=1e-5)
+
+
+def test_a_logistic_is_that_of_tfp():
+    x = 20 * rows(5)  # Far out too.
+    base = Logistic(DIM)
+    np.testing.assert_allclose(base.log_prob(x), base.distribution().log_prob(x), rtol=1e-5)
+    seeds, t = random.row_seeds(4000, 0), tf.fill([4000], 0.25)
+    for draws in (
+        base.sample_rows(seeds),
+        base.draw(4000, [1, 2]),
+        2 * base.sample_rows(seeds, None, t),
+    ):
+        np.testing.assert_allclose(np.mean(draws, axis=0), 0, atol=0.15)
+        np.testing.assert_allclose(np.std(draws, axis=0), np.pi / 3**0.5, rtol=0.05)
+        inner = np.mean(np.abs(draws) < np.log(3), axis=0)
+        np.testing.assert_allclose(inner, 0.5, atol=0.04)
 
 
 @pytest.mark.parametrize("conditional", [False, True])

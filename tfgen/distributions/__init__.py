@@ -8,7 +8,7 @@ from tfgen.distributions.dequantisation import (
     VariationalDequantization,
 )
 from tfgen.distributions.gaussian import Gaussian, GaussianMixture
-from tfgen.distributions.noise import Blockwise, StandardNormal, Uniform
+from tfgen.distributions.noise import Blockwise, Logistic, StandardNormal, Uniform
 
 __all__ = [
     "BaseDensity",
@@ -20,6 +20,7 @@ __all__ = [
     "FittedDensity",
     "Gaussian",
     "GaussianMixture",
+    "Logistic",
     "StandardNormal",
     "Uniform",
     "UniformDequantization",

@@ -64,8 +64,8 @@ def nice(
     """Dinh, Krueger and Bengio, 2015, https://arxiv.org/abs/1410.8516: additive couplings.
 
     Images are vectors of pixels in a random order. The last map scales each number. Its
-    log-determinant is constant and the base Gaussian, as the paper has it for faces and CIFAR-10,
-    so that samples at a temperature are exact.
+    log-determinant is constant, so that samples at a temperature are exact for a Gaussian base. The
+    other base of the paper, for data such as MNIST, is `base=tfgen.distributions.Logistic(dim)`.
 
     Args:
         num_couplings: > 1, so that all numbers move.
