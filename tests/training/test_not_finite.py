@@ -43,12 +43,20 @@ def test_data(value, eagerly):
 def test_loss(value):
     """Of finite data: the logarithm of a negative number is NaN, that of zero -infinity."""
     model = center((1.0, 1.0), logarithm=True)
-    with pytest.raises(NonFiniteError, match="in the loss at epoch 1, batch 3"):
+    message = "in the loss at epoch 1, batch 3. A learning rate that is lower or warms up"
+    with pytest.raises(NonFiniteError, match=message):
         model.fit(batches_with(value, 2), verbose=0)
     np.testing.assert_allclose(
         position(model), trained_on(2, start=(1.0, 1.0), logarithm=True), rtol=1e-6
     )
     assert model.step.numpy() == 2
+
+
+def test_the_loss_of_the_first_step():
+    """Which no learning rate has led to."""
+    model = center((1.0, 1.0), logarithm=True)
+    with pytest.raises(NonFiniteError, match="batch 1. No step was done yet: look at the scale"):
+        model.fit(batches_with(-1.0, 0), verbose=0)
 
 
 def test_a_later_epoch():

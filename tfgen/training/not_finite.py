@@ -95,12 +95,20 @@ class FiniteGuard(keras.callbacks.Callback):
         batch = f"batch {first}" if together == 1 else f"batches {first} to {first + together - 1}"
         return f"epoch {self._epoch + 1}, {batch}"
 
+    def _advice(self, what: str) -> str:
+        """Returns what to do; nothing of data."""
+        if what == "the data":
+            return ""
+        if self.model.training_steps == 0:
+            return "No step was done yet: look at the scale of the data and the initial weights. "
+        return (
+            "A learning rate that is lower or warms up, or an optimizer with `clipnorm`, may help. "
+        )
+
     def _error(self, what: str) -> NonFiniteError:
         hint = "The last checkpoint is unharmed."
         if not self._has_checkpoints:
             hint = "With a tfgen.callbacks.Checkpoint, a run can go on from the epoch before."
         elif self._batch == 0:  # The last step before it may have thrown the weights far off.
             hint = "If the last checkpoint leads here again, tfgen.callbacks.drop_latest goes back."
-        if self._epoch == 0 and what.startswith("the loss"):
-            hint = f"A learning rate that is lower, or rises over the first steps, may help. {hint}"
-        return NonFiniteError(f"{NOT_FINITE} {what} at {self._where()}. {hint}")
+        return NonFiniteError(f"{NOT_FINITE} {what} at {self._where()}. {self._advice(what)}{hint}")
