@@ -121,6 +121,14 @@ def test_scales_are_bounded_for_any_parameters():
         np.testing.assert_allclose(tf.exp(logs), values, rtol=1e-5)
 
 
+def test_a_scale_that_underflows_has_a_logarithm():
+    """That of an unbounded sigmoid, as published: densities stay finite, samples do not."""
+    transform = bijectors.Affine(bijectors.SigmoidScale(0.0, minimum=0.0))
+    x, params = tf.constant([[2.0]]), tf.constant([[[0.0, -200.0]]])
+    np.testing.assert_allclose(transform.forward_and_log_det(x, params), [[[0.0]], [[-200.0]]])
+    assert np.isinf(transform.inverse_and_log_det(x, params)[0]).all()
+
+
 def test_splines_are_the_identity_outside_of_their_bound():
     spline = bijectors.RationalQuadraticSpline(4, bound=2.0)
     params = tf.random.stateless_normal([1, 4, 11], [0, 1]) * 20.0

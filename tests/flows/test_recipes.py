@@ -1,5 +1,7 @@
 """Recipes: each trains, comes back and samples, small; and what they refuse."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -68,12 +70,22 @@ def test_images(recipe):
     "create",
     [
         lambda: recipes.nice((4,), 1),
-        lambda: recipes.realnvp((1,)),
+        *[partial(recipe, (1,)) for recipe in (recipes.nice, recipes.realnvp, recipes.glow)],
+        lambda: recipes.spline((1,)),
+        lambda: recipes.residual_flow((2,), coefficient=1.0),
         lambda: recipes.glow((5, 4, 1), 1, 1, 4),
         lambda: recipes.maf((4, 4)),
         lambda: recipes.planar((2,), 0),
     ],
-    ids=["one coupling", "one number", "odd height", "matrix", "no layers"],
+    ids=[
+        "one coupling",
+        *["nice of one number", "realnvp of one number", "glow of one number"],
+        "spline of one number",
+        "coefficient",
+        "odd height",
+        "matrix",
+        "no layers",
+    ],
 )
 def test_refusals(create):
     with pytest.raises(ValueError, match=r"Expected .*Received: "):

@@ -17,7 +17,7 @@ class ActNorm(Bijector):
     `prepare` sets them by the first batch, of which each channel then has mean 0 and deviation 1 on
     the side that data do not come from; they are trained like other weights from there. Before that
     it is the identity: a model that never trained, or is trained without `fit`, has the identity
-    here.
+    here. A flow that is asked for samples or densities then gives a warning.
 
     Args:
         epsilon: the least deviation of a channel that is divided by, > 0. A channel that is

@@ -118,8 +118,10 @@ class SigmoidScale(Scale):
 
     def __call__(self, *params: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the scale and its logarithm."""
-        scale = self.minimum + (1 - self.minimum) * tf.sigmoid(params[0] + self.offset)
-        return scale, tf.math.log(scale)
+        h = params[0] + self.offset
+        scale = self.minimum + (1 - self.minimum) * tf.sigmoid(h)
+        # Of a sigmoid alone, which underflows, the logarithm stays finite.
+        return scale, tf.math.log(scale) if self.minimum else tf.math.log_sigmoid(h)
 
 
 @register

@@ -1,23 +1,28 @@
 """What all flows share: a bijector from data to noise, a base, conditions and dequantisation."""
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from tfgen.bijectors.actnorm import ActNorm
 from tfgen.bijectors.bijector import Bijector
 from tfgen.bijectors.chain import build
 from tfgen.core import random, specs
-from tfgen.core.checks import check_integer, expected
+from tfgen.core.checks import expected
 from tfgen.data.examples import Batch, Examples
 from tfgen.distributions.base import BaseDensity
 from tfgen.distributions.dequantisation import Dequantization
 from tfgen.distributions.noise import StandardNormal
+from tfgen.flows.conditions import num_features
 from tfgen.model.model import GenerativeModel
 from tfgen.model.rows import Conditions
 from tfgen.training.averages import Averages, average_of
+from tfgen.training.keras_compat import flatten_layers
 
 
 class FlowModel(GenerativeModel):
@@ -37,10 +42,14 @@ class FlowModel(GenerativeModel):
     Sampling at temperature t scales the noise by sqrt(t) about its mean. That is exact, samples
     are of p(x)^(1/t), for a Gaussian base and a bijector of constant log-determinant, such as
     additive couplings; for others it is the usual scaling of latents.
+
+    Numbers of a sample that overflow, as those of unbounded scales may, are NaN, never cut off at
+    the bounds of examples.
     """
 
     has_temperature = True
     default_optimizers = {"": lambda: keras.optimizers.Adam(1e-3)}
+    _answered = False
 
     def __init__(
         self,
@@ -126,15 +135,17 @@ class FlowModel(GenerativeModel):
     def encode_rows(self, x: tf.Tensor, condition: Conditions | None = None) -> tf.Tensor:
         """Returns z = f(x), [batch, latent_dim]."""
         features = self._features(condition)
-        return self._flat(self.averaged(self.bijector).forward(self._inside(x), features))
+        return self._flat(self._asked().forward(self._inside(x), features))
 
     def decode_rows(self, z: tf.Tensor, condition: Conditions | None = None) -> tf.Tensor:
         """Returns x = f^-1(z), [batch, *event], cut off where examples are bounded."""
         z = tf.reshape(z, [-1, *self._latent_shape])
-        x = self.averaged(self.bijector).inverse(z, self._features(condition))
+        x = self._asked().inverse(z, self._features(condition))
         x = x if self.dequantization is None else self.dequantization.examples(x)
         bounds = specs.bounds(self.event_spec)
-        return x if bounds is None else tf.clip_by_value(x, *bounds)
+        if bounds is None:
+            return x
+        return tf.where(tf.math.is_finite(x), tf.clip_by_value(x, *bounds), np.nan)
 
     def sample_rows(
         self,
@@ -214,9 +225,17 @@ class FlowModel(GenerativeModel):
 
     # Inside.
 
+    def _asked(self) -> Bijector:
+        """Returns the bijector of the verbs; warns, once, when it has not seen data."""
+        if tf.executing_eagerly() and not self._answered:
+            self._answered = True
+            if not self.prepared.numpy():
+                _warn_of_no_data(self.bijector)
+        return self.averaged(self.bijector)
+
     def _verb_density(self, v: tf.Tensor, features: tf.Tensor | None) -> tuple:
         """Returns the log density of what the bijector takes, and z, with the averages' weights."""
-        return self._density(self.averaged(self.bijector), self.averaged(self.base), v, features)
+        return self._density(self._asked(), self.averaged(self.base), v, features)
 
     def _density(
         self,
@@ -250,36 +269,6 @@ class FlowModel(GenerativeModel):
         return tf.concat(parts, axis=1)
 
 
-def condition_specs(
-    num_classes: int | None, condition_shapes: Mapping[str, Sequence[int]] | None
-) -> dict[str, tf.TensorSpec]:
-    """Returns the specifications of labels and of other conditions.
-
-    Args:
-        num_classes: of labels, >= 2; None where there are none.
-        condition_shapes: of floats, by name; None where there are none.
-
-    Raises:
-        TypeError: when a number of classes is not an integer.
-        ValueError: when it is below 2, or "label" is among the names.
-    """
-    found = {}
-    if num_classes is not None:
-        check_integer("num_classes", num_classes, minimum=2)
-        found["label"] = specs.label_spec(num_classes)
-    for name, shape in (condition_shapes or {}).items():
-        if name == "label":
-            raise ValueError(expected("labels by `num_classes`", f"`condition_shapes` of {name!r}"))
-        found[name] = tf.TensorSpec(tuple(shape), tf.float32, name)
-    return found
-
-
-def num_features(spec: tf.TensorSpec) -> int:
-    """Returns how many numbers a condition is as features: of a label, one for each class."""
-    each = spec.num_values if spec.dtype.is_integer else 1
-    return each * math.prod(spec.shape)
-
-
 def _check_kinds(bijector: Any, base: Any, dequantization: Any) -> None:
     """Raises TypeError unless the parts of a flow are what they have to be."""
     if not isinstance(bijector, Bijector):
@@ -290,3 +279,12 @@ def _check_kinds(bijector: Any, base: Any, dequantization: Any) -> None:
     if dequantization is not None and not isinstance(dequantization, Dequantization):
         what = "`dequantization`, a tfgen.distributions.Dequantization"
         raise TypeError(expected(what, type(dequantization).__name__))
+
+
+def _warn_of_no_data(bijector: Bijector) -> None:
+    """Warns when an `ActNorm` in a bijector has seen no data: its weights are all zero."""
+    norms = [layer for layer in flatten_layers(bijector) if isinstance(layer, ActNorm)]
+    if any(not np.any(norm.shift) and not np.any(norm.log_scale) for norm in norms):
+        what = "a flow that has seen data, as `fit` sets `ActNorm` by the first batch"
+        received = "one with an `ActNorm` that is still the identity"
+        warnings.warn(expected(what, received), stacklevel=2)

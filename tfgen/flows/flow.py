@@ -9,7 +9,8 @@ from tfgen.core.config import register
 from tfgen.data.examples import Batch
 from tfgen.distributions.base import BaseDensity
 from tfgen.distributions.dequantisation import Dequantization
-from tfgen.flows.base import FlowModel, condition_specs
+from tfgen.flows.base import FlowModel
+from tfgen.flows.conditions import condition_specs
 from tfgen.training.averages import Averages
 
 
