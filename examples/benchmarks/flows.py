@@ -4,8 +4,8 @@
     python examples/benchmarks/flows.py
 
 Rows per second of `Flow.fit` and of `Flow.sample`, both as they are by default (and of training
-with `steps_per_execution`, ten executions an epoch, and sampling in a tf.function), against the same
-flow of zuko (RealNVP, MAF, splines) or normflows (Glow, residual flow), in eager PyTorch with
+with `steps_per_execution`, ten executions an epoch, and sampling in a tf.function), against the
+same flow of zuko (RealNVP, MAF, splines) or normflows (Glow, residual flow), in eager PyTorch with
 fused Adam and with `torch.compile`: the same transforms, widths, rows and batches, the same number
 of threads, measured in turn, in medians. A ratio above 1 says that tfgen is faster. normflows'
 residual flow takes five steps of the power method after each step, as its examples do.
