@@ -121,6 +121,7 @@ def test_under_xla_which_drops_checks_it_is_not_a_number(create, unfinished, mon
     assert np.isnan(x[0]).all()
 
 
+@pytest.mark.ci
 def test_the_export_refuses_it_too(unfinished, tmp_path):
     path = serving.export(unfinished, tmp_path)
     good = {"seed": [1, 2], "temperature": [1.0, 0.5]}

@@ -9,6 +9,8 @@ from tensorflow_probability import distributions as tfd
 from tests.implicit.helpers import NORMAL, float64
 from tfgen.implicit import OutputDensity
 
+pytestmark = pytest.mark.ci
+
 EXPONENTIAL = tfd.Exponential(*float64(1.0))
 ARCSINE = tfd.Beta(*float64(0.5, 0.5))
 PEAKED = tfd.Gamma(*float64(0.25, 1.0))

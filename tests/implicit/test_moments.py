@@ -74,6 +74,7 @@ def test_only_what_is_asked_for_is_matched():
     assert np.abs(np.cov(samples.T) - np.cov(X.T)).max() > 0.3
 
 
+@pytest.mark.ci
 def test_moments_cannot_tell_a_mixture_from_a_gaussian_and_mmd_can():
     signs = RANDOM.choice([-2.0, 2.0], size=(600, 1))
     mixture = (0.2 * RANDOM.normal(size=(600, 2)) + signs).astype(np.float32)

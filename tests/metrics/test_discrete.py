@@ -165,6 +165,7 @@ def test_a_grid_too_coarse_for_a_density(monkeypatch):
         total_variation(narrow, narrow, [np.linspace(-2, 3, 6)] * 2)
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("num_edges", [5, 20, 30, 60, 200])
 def test_modes_narrower_than_cells(num_edges):
     ring, edges = toy.ring(), np.linspace(-3, 3, num_edges)
