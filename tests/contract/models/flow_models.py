@@ -62,7 +62,8 @@ def residual(exact: bool = False) -> flows.Flow:
 
     parts = [block(), bijectors.ActNorm(), block()]
     chain = bijectors.Chain(parts)
-    return stirred(flows.Flow(chain, (2,), event_name="points", ema_decay=0.9, seed=1))
+    base = distributions.Logistic(2)
+    return stirred(flows.Flow(chain, (2,), base, event_name="points", ema_decay=0.9, seed=1))
 
 
 def images(exact: bool = False) -> flows.Flow:
@@ -102,7 +103,7 @@ def hybrid(exact: bool = False) -> flows.HybridFlow:
             num_classes=3,
             classifier=networks.MLP((3,), (8,)),
             likelihood_weight=0.1,
-            base=distributions.Logistic(64),
+            base=distributions.DiagonalGaussian(64),
             dequantization=None if exact else distributions.UniformDequantization(4),
             ema_decay=0.8,
         )
