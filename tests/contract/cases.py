@@ -315,7 +315,7 @@ def _gan_relativistic(exact: bool = False) -> adversarial.GAN:
         networks.MLP((2,), (16,), batch_norm=not exact),
         networks.MLP((1,), (16,), activation="leaky_relu"),
         losses.RelativisticAverage(losses.NonSaturating()),
-        prior=parts.noise(3, exact),
+        prior=SameNoise(3) if exact else distributions.Logistic(3),
         **ENCODE,
     )
 

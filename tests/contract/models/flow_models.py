@@ -62,8 +62,7 @@ def residual(exact: bool = False) -> flows.Flow:
 
     parts = [block(), bijectors.ActNorm(), block()]
     chain = bijectors.Chain(parts)
-    base = distributions.Logistic(2)
-    return stirred(flows.Flow(chain, (2,), base, event_name="points", ema_decay=0.9, seed=1))
+    return stirred(flows.Flow(chain, (2,), event_name="points", ema_decay=0.9, seed=1))
 
 
 def images(exact: bool = False) -> flows.Flow:
