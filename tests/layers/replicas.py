@@ -1,6 +1,6 @@
-"""Trains a spectrally normalised layer on two logical CPUs and on one, and writes its weights.
+"""Trains a layer of bounded norm on two logical CPUs and on one, and writes its weights.
 
-Usage: python replicas.py RESULTS.pickle
+Usage: python replicas.py {spectral|lipschitz} RESULTS.pickle
 """
 
 import pickle
@@ -11,8 +11,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfgen.layers import SpectralNormalization
+from tfgen.layers import Lipschitz, SpectralNormalization
 
+LAYERS = {"spectral": SpectralNormalization, "lipschitz": Lipschitz}
 BATCH = 8
 STEPS = 20
 
@@ -22,7 +23,7 @@ def examples() -> tf.Tensor:
     return tf.constant(np.random.default_rng(0).normal(size=[BATCH, 4]).astype(np.float32))
 
 
-def train(layer: SpectralNormalization, strategy: tf.distribute.Strategy) -> None:
+def train(layer: keras.layers.Wrapper, strategy: tf.distribute.Strategy) -> None:
     """Does gradient steps on the batch, each replica on its share."""
     share = BATCH // strategy.num_replicas_in_sync
     optimizer = keras.optimizers.SGD(0.1)
@@ -43,10 +44,10 @@ def train(layer: SpectralNormalization, strategy: tf.distribute.Strategy) -> Non
             run()
 
 
-def made(strategy: tf.distribute.Strategy) -> SpectralNormalization:
+def made(kind: str, strategy: tf.distribute.Strategy) -> keras.layers.Wrapper:
     """Returns the same layer under any strategy."""
     with strategy.scope():
-        layer = SpectralNormalization(keras.layers.Dense(3, kernel_initializer=_slanted))
+        layer = LAYERS[kind](keras.layers.Dense(3, kernel_initializer=_slanted))
         layer.build((None, 4))
     return layer
 
@@ -55,14 +56,14 @@ def _slanted(shape: tuple[int, ...], dtype: str) -> tf.Tensor:
     return tf.reshape(tf.sin(tf.range(12, dtype=dtype)), shape)
 
 
-def main(path: str) -> None:
+def main(kind: str, path: str) -> None:
     """Writes the weights of both layers, and what the mirrored one's kernel is divided to."""
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-    layer = made(mirrored)
+    layer = made(kind, mirrored)
     train(layer, mirrored)
-    single = made(tf.distribute.get_strategy())
+    single = made(kind, tf.distribute.get_strategy())
     start = single.get_weights()
     train(single, tf.distribute.get_strategy())
     locals_ = mirrored.experimental_local_results
@@ -77,4 +78,4 @@ def main(path: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

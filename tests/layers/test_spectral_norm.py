@@ -1,6 +1,5 @@
 """Spectral normalisation: NumPy's singular values, golden values, precision, graphs, files."""
 
-import pickle
 from pathlib import Path
 
 import keras
@@ -8,7 +7,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.contract import processes
 from tests.small_models import COMPLAINT
 from tfgen.layers import SpectralNormalization
 
@@ -397,17 +395,3 @@ def test_frozen():
     layer.build((None, 2))
     assert layer.trainable_variables == []
     assert len(layer.weights) == 3
-
-
-@pytest.mark.ci
-def test_replicas_keep_the_same_vector(tmp_path):
-    path = tmp_path / "results.pickle"
-    processes.run("-m", "tests.layers.replicas", path)
-    found = pickle.loads(path.read_bytes())
-    for weights in found["mirrored"]:
-        first, second = weights
-        np.testing.assert_array_equal(first, second)
-    for (mirrored, _), alone in zip(found["mirrored"], found["alone"], strict=True):
-        np.testing.assert_allclose(mirrored, alone, rtol=1e-4, atol=1e-6)
-    assert not np.allclose(found["alone"][0], found["start"][0])
-    np.testing.assert_allclose(found["norm"], 1, atol=0.01)
