@@ -145,7 +145,7 @@ class FlowModel(GenerativeModel):
         bounds = specs.bounds(self.event_spec)
         if bounds is None:
             return x
-        return tf.where(tf.math.is_finite(x), tf.clip_by_value(x, *bounds), np.nan)
+        return tf.where(tf.abs(x) < np.inf, tf.clip_by_value(x, *bounds), np.nan)
 
     def sample_rows(
         self,
