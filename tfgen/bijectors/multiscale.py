@@ -61,31 +61,32 @@ class MultiScale(Bijector):
         self, x: tf.Tensor, condition: tf.Tensor | None = None, seed: tf.Tensor | None = None
     ) -> Result:
         """Returns z and log |det dz/dx|, [batch]."""
-        log_dets = []
-
-        def forward(number: int, rows: tf.Tensor) -> tf.Tensor:
-            level = self.levels[number]
-            part = part_of(seed, number, level)
-            rows, log_det = level.forward_and_log_det(rows, condition, part)
-            log_dets.append(log_det)
-            return rows
-
-        return self._to_noise(x, forward), tf.add_n(log_dets)
+        act, log_dets = self._counted(lambda level: level.forward_and_log_det, condition, seed)
+        return self._to_noise(x, act), tf.add_n(log_dets)
 
     def inverse_and_log_det(
         self, z: tf.Tensor, condition: tf.Tensor | None = None, seed: tf.Tensor | None = None
     ) -> Result:
         """Returns x and log |det dx/dz|, [batch]."""
+        act, log_dets = self._counted(lambda level: level.inverse_and_log_det, condition, seed)
+        return self._to_data(z, act), tf.add_n(log_dets)
+
+    def _counted(
+        self,
+        way: Callable[[Bijector], Callable[..., Result]],
+        condition: tf.Tensor | None,
+        seed: tf.Tensor | None,
+    ) -> tuple[Callable[[int, tf.Tensor], tf.Tensor], list[tf.Tensor]]:
+        """Returns what the level of a number makes of rows, and a list that log-dets then go to."""
         log_dets = []
 
-        def inverse(number: int, rows: tf.Tensor) -> tf.Tensor:
+        def act(number: int, rows: tf.Tensor) -> tf.Tensor:
             level = self.levels[number]
-            part = part_of(seed, number, level)
-            rows, log_det = level.inverse_and_log_det(rows, condition, part)
+            rows, log_det = way(level)(rows, condition, part_of(seed, number, level))
             log_dets.append(log_det)
             return rows
 
-        return self._to_data(z, inverse), tf.add_n(log_dets)
+        return act, log_dets
 
     def forward(self, x: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
         """Returns z = f(x)."""

@@ -225,17 +225,26 @@ def iaf(
 
 
 def planar(event_shape: Sequence[int], num_layers: int = 32, **kwargs: Any) -> Flow:
-    """Rezende and Mohamed, 2015, https://arxiv.org/abs/1505.05770: planar maps of vectors.
+    """Rezende and Mohamed, 2015, https://arxiv.org/abs/1505.05770: z = x + u tanh(w x + b).
+
+    After ActNorm, which standardises the vectors, each layer moves them along one direction, so
+    that many numbers need many layers. A density takes one pass. A sample finds a root for each
+    layer, to the precision of the numbers or with an error. Posteriors, for which the paper has
+    them, are drawn in one pass from `Invert(Planar())`.
 
     Args:
-        num_layers: > 0.
+        num_layers: > 0; the paper has 2 to 32 on points, and up to 80 on MNIST.
     """
     steps = [Planar() for _ in range(_at_least(1, "num_layers", num_layers))]
     return _flow([ActNorm(), *steps], event_shape, keras.optimizers.Adam(1e-3), **kwargs)
 
 
 def radial(event_shape: Sequence[int], num_layers: int = 32, **kwargs: Any) -> Flow:
-    """Rezende and Mohamed, 2015, https://arxiv.org/abs/1505.05770: radial maps of vectors.
+    """Rezende and Mohamed, 2015, https://arxiv.org/abs/1505.05770: z = x + h(r) (x - x_0).
+
+    After ActNorm, each layer moves vectors to or from a point x_0, by their distance r to it, with
+    h(r) = beta / (alpha + r). Densities and samples take one pass each. It suits few dimensions: a
+    layer has one centre and two numbers.
 
     Args:
         num_layers: > 0.
