@@ -282,7 +282,7 @@ def shuffle(rows: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 
 def split_seed(seed: tf.Tensor, num: int | tf.Tensor) -> tf.Tensor:
-    """Returns so many seeds, int32 [num, 2], from one, int32 [2]."""
+    """Returns `num` seeds, int32 [num, 2], made from one, int32 [2]."""
     return _full_integers([num, 2], seed)
 
 

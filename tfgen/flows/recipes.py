@@ -23,7 +23,6 @@ from tfgen.bijectors import (
     ActNorm,
     Additive,
     Affine,
-    AffineMap,
     Bijector,
     Chain,
     ChannelMask,
@@ -32,7 +31,6 @@ from tfgen.bijectors import (
     Flatten,
     Half,
     Invert,
-    InvertibleLinear,
     InvertibleResidual,
     Logit,
     MaskedAutoregressive,
@@ -41,18 +39,21 @@ from tfgen.bijectors import (
     Radial,
     RandomPermutation,
     RationalQuadraticSpline,
-    Reverse,
     Squeeze,
     Transform,
 )
-from tfgen.core.checks import check_integer, expected
-from tfgen.distributions import UniformDequantization
 from tfgen.flows.convolutions import ResidualConvolutions
 from tfgen.flows.flow import Flow
+from tfgen.flows.recipe_parts import (
+    as_vector,
+    at_least,
+    autoregressive,
+    compiled,
+    dense,
+    glow_steps,
+    warmed_up,
+)
 from tfgen.layers import lipschitz_conv, lipschitz_dense
-from tfgen.layers.initial import spread
-
-Optimizer = keras.optimizers.Optimizer
 
 
 def nice(
@@ -73,9 +74,9 @@ def nice(
     """
     steps = [Flatten(), RandomPermutation()] if len(event_shape) > 1 else []
     half = math.prod(event_shape) // 2
-    for number in range(_at_least(2, "num_couplings", num_couplings)):
+    for number in range(at_least(2, "num_couplings", num_couplings)):
         steps.append(Coupling(dense(half, hidden_units), Additive(), Half(swap=number % 2 == 1)))
-    return _flow([*steps, ActNorm()], event_shape, keras.optimizers.Adam(1e-3), **kwargs)
+    return compiled([*steps, ActNorm()], event_shape, keras.optimizers.Adam(1e-3), **kwargs)
 
 
 def realnvp(
@@ -103,12 +104,12 @@ def realnvp(
     """
     transform = Affine()
     if len(event_shape) == 1:
-        dim = _at_least(2, "the size of a vector", event_shape[0])
+        dim = at_least(2, "the size of a vector", event_shape[0])
         steps = []
-        for number in range(_at_least(2, "num_couplings", num_couplings)):
+        for number in range(at_least(2, "num_couplings", num_couplings)):
             network, mask = dense(dim // 2, hidden_units), ChannelMask(range(number % 2, dim, 2))
             steps += [ActNorm(), Coupling(network, transform, mask)]
-        return _flow(steps, event_shape, keras.optimizers.Adam(1e-3), **kwargs)
+        return compiled(steps, event_shape, keras.optimizers.Adam(1e-3), **kwargs)
 
     def couplings(mask: Callable[..., Any], count: int) -> list[Bijector]:
         steps = []
@@ -119,11 +120,11 @@ def realnvp(
 
     levels = [
         Chain([*couplings(Checkerboard, 3), Squeeze(), *couplings(Half, 3)])
-        for _ in range(_at_least(1, "num_scales", num_scales) - 1)
+        for _ in range(at_least(1, "num_scales", num_scales) - 1)
     ]
     levels.append(Chain(couplings(Checkerboard, 4)))
     steps = [Logit(alpha), MultiScale(levels)]
-    return _flow(steps, event_shape, keras.optimizers.Adam(1e-3, clipnorm=50.0), **kwargs)
+    return compiled(steps, event_shape, keras.optimizers.Adam(1e-3, clipnorm=50.0), **kwargs)
 
 
 def glow(
@@ -149,8 +150,10 @@ def glow(
             `Additive()` makes samples at a temperature exact, but for the learned priors.
         warmup_steps: over which the learning rate rises to 1e-3, >= 0.
     """
-    steps = _glow(event_shape, num_scales, depth, filters, transform or Affine())
-    return _flow(steps, event_shape, keras.optimizers.Adamax(_warm(1e-3, warmup_steps)), **kwargs)
+    steps = glow_steps(event_shape, num_scales, depth, filters, transform or Affine())
+    return compiled(
+        steps, event_shape, keras.optimizers.Adamax(warmed_up(1e-3, warmup_steps)), **kwargs
+    )
 
 
 def spline(
@@ -173,8 +176,8 @@ def spline(
         bound: of the interval of each spline.
     """
     transform = RationalQuadraticSpline(num_bins, bound)
-    steps = _glow(event_shape, num_scales, depth, filters, transform)
-    return _flow(steps, event_shape, keras.optimizers.Adam(5e-4, clipnorm=5.0), **kwargs)
+    steps = glow_steps(event_shape, num_scales, depth, filters, transform)
+    return compiled(steps, event_shape, keras.optimizers.Adam(5e-4, clipnorm=5.0), **kwargs)
 
 
 def maf(
@@ -197,9 +200,9 @@ def maf(
             autoregressive NSF.
         alpha: of the logit of images.
     """
-    layers = _autoregressive(num_layers, hidden_units, transform)
-    steps = [*_as_vector(event_shape, alpha), *layers]
-    return _flow(steps, event_shape, keras.optimizers.Adam(1e-4), **kwargs)
+    layers = autoregressive(num_layers, hidden_units, transform)
+    steps = [*as_vector(event_shape, alpha), *layers]
+    return compiled(steps, event_shape, keras.optimizers.Adam(1e-4), **kwargs)
 
 
 def iaf(
@@ -218,10 +221,10 @@ def iaf(
     Args:
         num_layers, hidden_units, transform, alpha: as for `maf`.
     """
-    layers = _autoregressive(num_layers, hidden_units, transform)
+    layers = autoregressive(num_layers, hidden_units, transform)
     turned = [Invert(b) if isinstance(b, MaskedAutoregressive) else b for b in layers]
-    steps = [*_as_vector(event_shape, alpha), *turned]
-    return _flow(steps, event_shape, keras.optimizers.Adam(1e-4), **kwargs)
+    steps = [*as_vector(event_shape, alpha), *turned]
+    return compiled(steps, event_shape, keras.optimizers.Adam(1e-4), **kwargs)
 
 
 def planar(event_shape: Sequence[int], num_layers: int = 32, **kwargs: Any) -> Flow:
@@ -235,8 +238,8 @@ def planar(event_shape: Sequence[int], num_layers: int = 32, **kwargs: Any) -> F
     Args:
         num_layers: > 0; the paper has 2 to 32 on points, and up to 80 on MNIST.
     """
-    steps = [Planar() for _ in range(_at_least(1, "num_layers", num_layers))]
-    return _flow([ActNorm(), *steps], event_shape, keras.optimizers.Adam(1e-3), **kwargs)
+    steps = [Planar() for _ in range(at_least(1, "num_layers", num_layers))]
+    return compiled([ActNorm(), *steps], event_shape, keras.optimizers.Adam(1e-3), **kwargs)
 
 
 def radial(event_shape: Sequence[int], num_layers: int = 32, **kwargs: Any) -> Flow:
@@ -249,8 +252,8 @@ def radial(event_shape: Sequence[int], num_layers: int = 32, **kwargs: Any) -> F
     Args:
         num_layers: > 0.
     """
-    steps = [Radial() for _ in range(_at_least(1, "num_layers", num_layers))]
-    return _flow([ActNorm(), *steps], event_shape, keras.optimizers.Adam(1e-3), **kwargs)
+    steps = [Radial() for _ in range(at_least(1, "num_layers", num_layers))]
+    return compiled([ActNorm(), *steps], event_shape, keras.optimizers.Adam(1e-3), **kwargs)
 
 
 def residual_flow(
@@ -277,11 +280,11 @@ def residual_flow(
         alpha: of the logit of images.
         warmup_steps: over which the learning rate rises to 1e-3, >= 0.
     """
-    _at_least(1, "depth", depth)
+    at_least(1, "depth", depth)
     is_image = len(event_shape) == 3
     steps: list[Bijector] = [Logit(alpha)] if is_image else []
     channels = event_shape[-1]
-    for level in range(_at_least(1, "num_scales", num_scales) if is_image else 1):
+    for level in range(at_least(1, "num_scales", num_scales) if is_image else 1):
         if level:
             steps.append(Squeeze())
             channels *= 4
@@ -296,94 +299,5 @@ def residual_flow(
                     channels, (filters,) * 2, coefficient, first_activation=not first
                 )
             steps += [ActNorm(), InvertibleResidual(network)]
-    optimizer = keras.optimizers.Adam(_warm(1e-3, warmup_steps), beta_2=0.99)
-    return _flow(steps, event_shape, optimizer, **kwargs)
-
-
-# Parts.
-
-
-def dense(num_inputs: int, hidden_units: Sequence[int]) -> keras.layers.Layer:
-    """Returns a network of vectors: dense layers with ReLU."""
-    initial = keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
-    layers = [
-        keras.layers.Dense(units, "relu", True, initial.clone(), spread(inputs))
-        for inputs, units in zip([num_inputs, *hidden_units], hidden_units, strict=False)
-    ]
-    return keras.Sequential(layers)
-
-
-def _glow(
-    event_shape: Sequence[int], num_scales: int, depth: int, filters: int, transform: Transform
-) -> list[Bijector]:
-    """Returns the steps of a Glow: vectors, or images in several levels."""
-    _at_least(1, "depth", depth)
-
-    def network(rank: int) -> keras.layers.Layer:
-        if rank == 1:
-            return dense(event_shape[0] // 2, (filters, filters))
-        convolution = keras.layers.Conv2D
-        layers = [convolution(filters, size, padding="same", activation="relu") for size in (3, 1)]
-        return keras.Sequential(layers)
-
-    def steps() -> list[Bijector]:
-        return [
-            made
-            for _ in range(depth)
-            for made in (
-                ActNorm(),
-                InvertibleLinear(),
-                Coupling(network(len(event_shape)), transform),
-            )
-        ]
-
-    if len(event_shape) == 1:
-        return steps()
-    levels = []
-    for number in range(_at_least(1, "num_scales", num_scales)):
-        # The prior of what is factored out is a convolution of what goes on.
-        is_last = number == num_scales - 1
-        prior = [] if is_last else [Coupling(keras.layers.Identity(), transform)]
-        levels.append(Chain([Squeeze(), *steps(), *prior]))
-    return [AffineMap(-0.5, 1.0), MultiScale(levels)]
-
-
-def _autoregressive(
-    num_layers: int, hidden_units: Sequence[int], transform: Transform | None
-) -> list[Bijector]:
-    steps = []
-    for _ in range(_at_least(1, "num_layers", num_layers)):
-        steps += [ActNorm(), MaskedAutoregressive(hidden_units, transform), Reverse()]
-    return steps[:-1]
-
-
-def _as_vector(event_shape: Sequence[int], alpha: float) -> list[Bijector]:
-    return [] if len(event_shape) == 1 else [Logit(alpha), Flatten()]
-
-
-def _flow(
-    steps: list[Bijector], event_shape: Sequence[int], optimizer: Optimizer, **kwargs: Any
-) -> Flow:
-    """Returns a compiled flow; images are dequantised unless it is said otherwise."""
-    if len(event_shape) not in (1, 3):
-        what = "`event_shape` of a vector [dim] or an image [height, width, channels]"
-        raise ValueError(expected(what, tuple(event_shape)))
-    if len(event_shape) == 3 and "dequantization" not in kwargs:
-        kwargs["dequantization"] = UniformDequantization()
-    model = Flow(Chain(steps), event_shape, **kwargs)
-    model.compile(optimizer)
-    return model
-
-
-def _warm(rate: float, steps: int) -> Any:
-    """Returns a learning rate that rises to a constant over so many steps."""
-    if not steps:
-        return rate
-    return keras.optimizers.schedules.CosineDecay(
-        0.0, 1, alpha=1.0, warmup_target=rate, warmup_steps=steps
-    )
-
-
-def _at_least(minimum: int, name: str, value: int) -> int:
-    check_integer(name, value, minimum)
-    return value
+    optimizer = keras.optimizers.Adam(warmed_up(1e-3, warmup_steps), beta_2=0.99)
+    return compiled(steps, event_shape, optimizer, **kwargs)

@@ -4,7 +4,7 @@ import keras
 
 
 def spread(num_inputs: float) -> keras.initializers.Initializer:
-    """Returns the initializer of the biases of units that see so many inputs each.
+    """Returns the initializer of the biases of units with `num_inputs` inputs each.
 
     With biases of zero, all units that see one input bend at its zero, which learns slowly.
     """
