@@ -34,6 +34,23 @@ def test_the_density_is_that_of_tfp():
     np.testing.assert_allclose(model.log_prob(x), expected, rtol=1e-5)
 
 
+def test_verbs_are_traced_once_for_any_number_of_rows():
+    class Counted(AffineBijector):
+        calls = 0
+
+        def inverse(self, z, condition=None):
+            Counted.calls += 1
+            return super().inverse(z, condition)
+
+    model = flows.Flow(Counted(), (2,))
+    for count in (3, 5, 7):
+        model.sample(count, seed=0, batch_size=2)
+    assert Counted.calls == 1
+    before = model.sample(3, seed=0)
+    model.bijector.shift.assign(model.bijector.shift + 1.0)
+    np.testing.assert_allclose(before - model.sample(3, seed=0), 1.0, rtol=1e-5)
+
+
 def _inverted(bijector):
     from tensorflow_probability import bijectors as tfb
 

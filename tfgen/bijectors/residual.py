@@ -136,5 +136,5 @@ class InvertibleResidual(Bijector):
         """Returns what the condition adds to the inputs of the network, [batch, 1, ..., c]."""
         if self._kernel is None:
             return tf.zeros([], like.dtype)
-        shift = tf.matmul(tf.cast(condition, self.compute_dtype), self._kernel)
+        shift = tf.matmul(tf.cast(condition, like.dtype), tf.cast(self._kernel.value, like.dtype))
         return tf.reshape(shift, [-1, *[1] * (like.shape.rank - 2), shift.shape[-1]])

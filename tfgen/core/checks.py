@@ -1,6 +1,7 @@
 """Argument checks whose messages all read "Expected ... Received: ..."."""
 
 import operator
+import re
 from collections.abc import Collection
 from typing import Any, Protocol, runtime_checkable
 
@@ -25,6 +26,16 @@ def expected(what: str, received: Any) -> str:
     'Expected rank 4, [batch, height, width, channels]. Received: (8, 8)'
     """
     return f"Expected {what}. Received: {received}"
+
+
+def failed_check(error: Exception) -> str | None:
+    """Returns the text "Expected ... Received: ..." of a check that failed in a graph, if it was.
+
+    >>> failed_check(ValueError("... assertion failed: [Expected a < 1. Received:] [2]"))
+    'Expected a < 1. Received: 2'
+    """
+    found = re.search(r"assertion failed: \[(Expected .* Received:.*)\]", str(error))
+    return None if found is None else found[1].replace("] [", " ")
 
 
 def check_positive(name: str, value: float) -> None:

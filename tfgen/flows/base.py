@@ -20,7 +20,7 @@ from tfgen.distributions.dequantisation import Dequantization
 from tfgen.distributions.noise import StandardNormal
 from tfgen.flows.conditions import num_features
 from tfgen.model.model import GenerativeModel
-from tfgen.model.rows import Conditions
+from tfgen.model.rows import VERBS, Conditions
 from tfgen.training.averages import Averages, average_of
 from tfgen.training.keras_compat import flatten_layers
 
@@ -49,7 +49,8 @@ class FlowModel(GenerativeModel):
 
     has_temperature = True
     default_optimizers = {"": lambda: keras.optimizers.Adam(1e-3)}
-    _answered = False
+    traced_verbs = frozenset(VERBS)
+    _warned = False
 
     def __init__(
         self,
@@ -135,12 +136,12 @@ class FlowModel(GenerativeModel):
     def encode_rows(self, x: tf.Tensor, condition: Conditions | None = None) -> tf.Tensor:
         """Returns z = f(x), [batch, latent_dim]."""
         features = self._features(condition)
-        return self._flat(self._asked().forward(self._inside(x), features))
+        return self._flat(self.averaged(self.bijector).forward(self._inside(x), features))
 
     def decode_rows(self, z: tf.Tensor, condition: Conditions | None = None) -> tf.Tensor:
         """Returns x = f^-1(z), [batch, *event], cut off where examples are bounded."""
         z = tf.reshape(z, [-1, *self._latent_shape])
-        x = self._asked().inverse(z, self._features(condition))
+        x = self.averaged(self.bijector).inverse(z, self._features(condition))
         x = x if self.dequantization is None else self.dequantization.examples(x)
         bounds = specs.bounds(self.event_spec)
         if bounds is None:
@@ -223,19 +224,19 @@ class FlowModel(GenerativeModel):
             per_dim -= math.log(256.0)
         return -per_dim / math.log(2.0)
 
-    # Inside.
-
-    def _asked(self) -> Bijector:
-        """Returns the bijector of the verbs; warns, once, when it has not seen data."""
-        if tf.executing_eagerly() and not self._answered:
-            self._answered = True
+    def warn_before_use(self) -> None:
+        """Warns, once, when an `ActNorm` has seen no data."""
+        if not self._warned and tf.executing_eagerly():
+            self._warned = True
             if not self.prepared.numpy():
                 _warn_of_no_data(self.bijector)
-        return self.averaged(self.bijector)
+
+    # Inside.
 
     def _verb_density(self, v: tf.Tensor, features: tf.Tensor | None) -> tuple:
         """Returns the log density of what the bijector takes, and z, with the averages' weights."""
-        return self._density(self._asked(), self.averaged(self.base), v, features)
+        bijector, base = self.averaged(self.bijector), self.averaged(self.base)
+        return self._density(bijector, base, v, features)
 
     def _density(
         self,

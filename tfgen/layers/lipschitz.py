@@ -119,7 +119,7 @@ class Lipschitz(Configurable, keras.layers.Wrapper):
         def linearised(x: tf.Tensor) -> Linearised:
             if not is_linear or self.layer.compute_dtype != x.dtype.name:
                 return by_tape(call).linearised(x)
-            return call(x), _transposed(kernel)
+            return call(x), _transposed(tf.cast(kernel, x.dtype))
 
         def call(x: tf.Tensor) -> tf.Tensor:
             return self._call(x, kernel)
@@ -236,7 +236,7 @@ class LipSwish(Configurable, keras.layers.Layer):
 
     def _gate(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns softplus(beta), and y / x."""
-        steepness = tf.nn.softplus(tf.convert_to_tensor(self.beta))
+        steepness = tf.cast(tf.nn.softplus(self.beta.value), x.dtype)
         return steepness, tf.sigmoid(steepness * x) * (1 / 1.1)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:

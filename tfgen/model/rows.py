@@ -66,6 +66,9 @@ class Rows:
     slow_verbs: ClassVar[frozenset[str]] = frozenset()
     """Verbs that take long even for one row: a server does not warm up with them."""
 
+    traced_verbs: ClassVar[frozenset[str]] = frozenset()
+    """Verbs of so many operations that they are answered by a graph, traced at their first call."""
+
     # What a model is about.
 
     @property
@@ -131,6 +134,9 @@ class Rows:
                 f"{type(self).__name__} has no {verb} ({reason}); models with {verb}: "
                 f"{', '.join(name for name in able if name != type(self).__name__) or 'none yet'}"
             )
+
+    def warn_before_use(self) -> None:
+        """Warns of what makes answers meaningless, such as a part that never saw data."""
 
     # What a model writes.
 

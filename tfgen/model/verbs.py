@@ -1,14 +1,14 @@
 """The verbs that users call: checked once, by the specifications of the model."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from tfgen.core import random, specs
-from tfgen.core.checks import check_integer, expected
+from tfgen.core.checks import check_integer, expected, failed_check
 from tfgen.model.inversion import in_batches
 from tfgen.model.paths import linear
 from tfgen.model.rows import VERBS, Conditions, Rows
@@ -254,8 +254,33 @@ class Verbs(Rows):
     def _answer(self, verb: str, batch_size: int, *rows: Any, **settings: Any) -> Any:
         """Returns what the method of a verb returns, asked `batch_size` rows at a time."""
         check_integer("batch_size", batch_size)
+        self.warn_before_use()
         ask = partial(getattr(self, f"{verb}_rows"), **settings)
-        return self.checked_result(verb, in_batches(ask, rows, batch_size))
+        if verb in self.traced_verbs and tf.executing_eagerly():
+            ask = self._traced(ask, rows, (verb, *sorted(settings.items())))
+        try:
+            return self.checked_result(verb, in_batches(ask, rows, batch_size))
+        except tf.errors.InvalidArgumentError as error:
+            message = failed_check(error)
+            if message is None:
+                raise
+            raise ValueError(message) from None
+
+    def _traced(self, ask: Callable, rows: tuple, key: tuple) -> Callable:
+        """Returns the graph of a method for any number of rows like these, traced once."""
+        specs_of_rows = tf.nest.map_structure(
+            lambda row: None if row is None else tf.TensorSpec([None, *row.shape[1:]], row.dtype),
+            rows,
+        )
+        key = (*key, repr(specs_of_rows))
+        if key not in self._graphs:
+            graph = tf.function(lambda *rows: ask(*rows), autograph=False)
+            self._graphs[key] = graph.get_concrete_function(*specs_of_rows)
+        return self._graphs[key]
+
+    @cached_property
+    def _graphs(self) -> dict[tuple, Callable]:
+        return {}
 
     def checked_result(self, verb: str, result: tf.Tensor) -> tf.Tensor:
         """Returns what the method of a verb returned, if its shape and type are right, or raises.

@@ -58,6 +58,7 @@ def export(
     base = Path(path)
     check_writable(base)
     next_version(base)
+    model.warn_before_use()
     model.fit_sampler()  # As it is, also while `fit` trains it.
     served = endpoints(model, num_importance)
     with temporary_sibling(base / "version") as unfinished:

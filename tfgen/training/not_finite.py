@@ -1,13 +1,12 @@
 """NaN and infinity in data or losses: found before they reach a weight, and named."""
 
 import contextlib
-import re
 from collections.abc import Iterator
 
 import keras
 import tensorflow as tf
 
-from tfgen.core.checks import expected
+from tfgen.core.checks import expected, failed_check
 
 NOT_FINITE = expected("finite numbers", "NaN or infinity in")
 
@@ -84,10 +83,9 @@ class FiniteGuard(keras.callbacks.Callback):
             _, found, rest = str(error).partition(NOT_FINITE)
             if found:
                 raise self._error(rest.splitlines()[0].strip(" ']")) from None
-            failed = re.search(r"assertion failed: \[(Expected .* Received:.*)\]", str(error))
-            if failed is None:
+            message = failed_check(error)
+            if message is None:
                 raise
-            message = failed[1].replace("] [", " ")
             raise ValueError(f"{message} at {self._where()}.") from None
 
     def _where(self) -> str:
