@@ -40,6 +40,7 @@ from tfgen import (  # noqa: E402
     networks,
     serving,
     training,
+    variational,
 )
 from tfgen.core.version import __version__  # noqa: E402
 from tfgen.model.inversion import Inversion  # noqa: E402
@@ -71,4 +72,5 @@ __all__ = [
     "networks",
     "serving",
     "training",
+    "variational",
 ]

@@ -8,9 +8,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfgen.adversarial.checks import check_classes, made_shape
+from tfgen.adversarial.checks import check_classes
 from tfgen.core import random, specs
 from tfgen.core.checks import check_integer, expected
+from tfgen.core.config import made_shape
 from tfgen.data.examples import Batch, Examples
 from tfgen.distributions import StandardNormal
 from tfgen.losses import AbsoluteError

@@ -6,10 +6,10 @@ import keras
 import tensorflow as tf
 
 from tfgen.adversarial.base import EncodedByInversion
-from tfgen.adversarial.checks import check_function, made_shape
+from tfgen.adversarial.checks import check_function
 from tfgen.core import random
 from tfgen.core.checks import check_positive, expected
-from tfgen.core.config import register
+from tfgen.core.config import made_shape, register
 from tfgen.data.examples import Batch
 from tfgen.losses import AbsoluteError
 from tfgen.losses.reconstruction import ReconstructionLoss

@@ -6,11 +6,11 @@ import keras
 import tensorflow as tf
 
 from tfgen.adversarial.base import AdversarialModel
-from tfgen.adversarial.checks import check_game, check_logits, made_shape, warn_of_misfits
+from tfgen.adversarial.checks import check_game, check_logits, warn_of_misfits
 from tfgen.adversarial.penalised import penalised
 from tfgen.core import random
 from tfgen.core.checks import expected
-from tfgen.core.config import register
+from tfgen.core.config import made_shape, register
 from tfgen.data.examples import Batch
 from tfgen.losses import AdversarialLoss, Critic, NonSaturating, Penalty
 from tfgen.model.rows import Conditions

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from tfgen.core.checks import expected
-from tfgen.core.config import output_shape
+from tfgen.core.config import made_shape
 from tfgen.losses import AdversarialLoss, LeastSquares, Penalty
 from tfgen.training.keras_compat import flatten_layers
 
@@ -41,25 +41,6 @@ def check_classes(num_classes: int | None, *networks: keras.layers.Layer) -> Non
         if theirs not in (None, num_classes):
             what = f"`num_classes={theirs}`, as {type(network).__name__} has"
             raise ValueError(expected(what, num_classes))
-
-
-def made_shape(role: str, network: keras.layers.Layer, shape: Any) -> tuple[int | None, ...]:
-    """Builds a network, and returns the shape of what it makes.
-
-    Args:
-        role: what the model calls it.
-        network: to be built unless it is.
-        shape: of its inputs, or of each of them.
-
-    Raises:
-        ValueError: when it does not take such inputs.
-    """
-    try:
-        return output_shape(network, shape)
-    except (ValueError, TypeError, tf.errors.OpError) as error:
-        what = f"a {role} of inputs {shape} (or are two networks swapped?)"
-        reason = next((line for line in str(error).splitlines() if line.strip()), "")
-        raise ValueError(expected(what, f"{type(network).__name__}: {reason}")) from error
 
 
 def check_logits(discriminator: keras.layers.Layer, shape: Any, event_shape: Sequence[int]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import keras
+import tensorflow as tf
 
 from tfgen.core.checks import expected
 
@@ -133,6 +134,25 @@ def output_shape(layer: keras.layers.Layer, shape: Any) -> tuple[int | None, ...
     if type(layer).compute_output_shape is not keras.layers.Layer.compute_output_shape:
         return tuple(layer.compute_output_shape(shape))
     return (None, *layer(_zeros(shape)).shape[1:])
+
+
+def made_shape(role: str, network: keras.layers.Layer, shape: Any) -> tuple[int | None, ...]:
+    """Builds a network, and returns the shape of what it makes.
+
+    Args:
+        role: what the model calls it.
+        network: to be built unless it is.
+        shape: of its inputs, or of each of them.
+
+    Raises:
+        ValueError: when it does not take such inputs.
+    """
+    try:
+        return output_shape(network, shape)
+    except (ValueError, TypeError, tf.errors.OpError) as error:
+        what = f"a {role} of inputs {shape} (or are two networks swapped?)"
+        reason = next((line for line in str(error).splitlines() if line.strip()), "")
+        raise ValueError(expected(what, f"{type(network).__name__}: {reason}")) from error
 
 
 def _zeros(shape: Any) -> Any:

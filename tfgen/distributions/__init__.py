@@ -8,19 +8,27 @@ from tfgen.distributions.dequantisation import (
     VariationalDequantization,
 )
 from tfgen.distributions.gaussian import Gaussian, GaussianMixture
+from tfgen.distributions.likelihoods import Bernoulli, Categorical, Likelihood, Normal
+from tfgen.distributions.logistics import DiscretizedLogistic, DiscretizedLogisticMixture
 from tfgen.distributions.noise import Blockwise, Logistic, StandardNormal, Uniform
 
 __all__ = [
     "BaseDensity",
+    "Bernoulli",
     "Blockwise",
+    "Categorical",
     "Density",
     "Dequantization",
     "DiagonalGaussian",
     "DiagonalMixture",
+    "DiscretizedLogistic",
+    "DiscretizedLogisticMixture",
     "FittedDensity",
     "Gaussian",
     "GaussianMixture",
+    "Likelihood",
     "Logistic",
+    "Normal",
     "StandardNormal",
     "Uniform",
     "UniformDequantization",

@@ -51,6 +51,10 @@ class BaseDensity(Density):
     def log_prob(self, x: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
         """Returns the log density of each vector, [batch] of [batch, dim], in nats."""
 
+    def distribution(self) -> Any:
+        """Returns the TFP distribution over [dim]; None where TFP has none, or for a condition."""
+        return None
+
     def prepare(self, z: tf.Tensor, condition: tf.Tensor | None = None) -> None:
         """Sets what begins from data, before the first step; nothing unless it says so.
 
@@ -160,6 +164,15 @@ class DiagonalGaussian(TrainedBase):
         """Returns the log density of each vector, [batch] of [batch, dim], in nats."""
         log_scale = self._value(self.log_scale, condition)
         return log_normal(x, self._value(self.mean, condition), log_scale)
+
+    def distribution(self) -> Any:
+        """Returns the TFP distribution over [dim]; None of a conditional one."""
+        from tensorflow_probability import distributions as tfd
+
+        if self.condition_dim is not None:
+            return None
+        mean, log_scale = self._value(self.mean, None), self._value(self.log_scale, None)
+        return tfd.MultivariateNormalDiag(mean[0], tf.exp(log_scale[0]))
 
 
 @register

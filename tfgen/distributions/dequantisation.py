@@ -22,7 +22,6 @@ from tfgen.core.config import Configurable, output_shape, register
 from tfgen.distributions.base import log_normal
 
 _LARGEST = 1.0 - 2.0**-24  # The largest float32 below one.
-_OFF_LEVEL = 1e-2  # Of the distance between levels, by which rounding may move an example.
 _LOG_SCALE = math.log(1.7)  # Of a normal near to the logistic, so that u begins near to uniform.
 
 Drawn = tuple[tf.Tensor, tf.Tensor]
@@ -75,11 +74,7 @@ class Dequantization(Configurable, keras.layers.Layer, ABC):
             ValueError: when a number is not on a level.
             tf.errors.InvalidArgumentError: in a graph, when it runs; XLA drops that check.
         """
-        last = self.num_levels - 1
-        places = x * last
-        nearest = tf.clip_by_value(tf.round(places), 0.0, float(last))
-        what = f"examples on the {self.num_levels} levels k / {last} in [0, 1]"
-        return specs.with_all(x, tf.abs(places - nearest) <= _OFF_LEVEL, what)
+        return specs.on_levels(x, self.num_levels)
 
     def _spread(self, x: tf.Tensor, u: tf.Tensor, log_q: tf.Tensor | float) -> Drawn:
         """Returns v of the noise of each number, and log q(v | x) of log q(u | x)."""

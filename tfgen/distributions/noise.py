@@ -82,7 +82,7 @@ class Logistic(_Noise, BaseDensity):
 
     def draw(self, num_rows: int | tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Draws vectors for one step of training, [num_rows, dim], from a seed, int32 [2]."""
-        return _logit(random.draw_uniform([num_rows, self.dim], seed))
+        return logit(random.draw_uniform([num_rows, self.dim], seed))
 
     def sample_rows(
         self,
@@ -91,7 +91,7 @@ class Logistic(_Noise, BaseDensity):
         temperature: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """Draws one vector a row seed, [batch, dim] from int32 [batch, 2]."""
-        return scaled(_logit(random.uniform(row_seeds, (self.dim,))), temperature)
+        return scaled(logit(random.uniform(row_seeds, (self.dim,))), temperature)
 
     def log_prob(self, x: tf.Tensor, condition: tf.Tensor | None = None) -> tf.Tensor:
         """Returns the log density of each vector, float32 [batch] of [batch, dim], in nats."""
@@ -182,6 +182,6 @@ class Blockwise(_Noise):
         return tfd.Blockwise([part.distribution() for part in self.parts])
 
 
-def _logit(unit: tf.Tensor) -> tf.Tensor:
+def logit(unit: tf.Tensor) -> tf.Tensor:
     """Returns log(u / (1 - u)) of numbers in [0, 1), finite at 0."""
     return tf.math.log(tf.maximum(unit, 2.0**-25)) - tf.math.log1p(-unit)

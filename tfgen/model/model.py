@@ -88,6 +88,14 @@ class GenerativeModel(Verbs, Configurable, Steps, BuiltWhenMade):
             examples: what `fit` trains on, None when that is a dataset.
         """
 
+    def end_epoch(self, epoch: int, logs: Mapping[str, float]) -> None:
+        """Does what must be done after an epoch; nothing unless a model says so.
+
+        Args:
+            epoch: its number, from 0.
+            logs: the means of the terms over the epoch, by name.
+        """
+
     def fit_sampler(self) -> None:
         """Fits what `sample` draws from to what is learned, e.g. a density of latents.
 
@@ -212,6 +220,7 @@ class GenerativeModel(Verbs, Configurable, Steps, BuiltWhenMade):
         guard.set_model(self)
         own = keras.callbacks.LambdaCallback(
             on_epoch_begin=lambda epoch, logs: self.begin_epoch(epoch, examples),
+            on_epoch_end=lambda epoch, logs: self.end_epoch(epoch, logs or {}),
             on_train_end=lambda logs: self.finish_optimizers(),
         )
         others = [callback for callback in callbacks if callback not in checkpoints]

@@ -1,0 +1,156 @@
+"""What all models with an encoder and a likelihood share: specifications, labels and decoding."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfgen.core import random, specs
+from tfgen.core.checks import check_integer, expected
+from tfgen.core.config import made_shape
+from tfgen.data.examples import Batch
+from tfgen.distributions.likelihoods import Likelihood
+from tfgen.model.model import GenerativeModel
+from tfgen.model.rows import Conditions
+from tfgen.training.averages import Averages, average_of
+
+
+class EncodedModel(GenerativeModel):
+    """Base of the models with an encoder, and p(x | z) by a decoder's features.
+
+    The encoder makes features of examples [batch, *event], the decoder makes features of latents
+    [batch, latent_dim]; any networks will do. With `num_classes`, one-hot labels stand beside the
+    latents, so that the decoder takes [batch, latent_dim + num_classes], and beside the encoder's
+    features, flattened.
+
+    `decode` gives the mean of p(x | z). So does `sample`, unless `draw_samples`, which draws from
+    it.
+    """
+
+    default_optimizers = {"": lambda: keras.optimizers.Adam(1e-3)}
+    _averaged: tuple[str, ...] = ("encoder", "decoder", "likelihood")
+
+    def __init__(
+        self,
+        encoder: keras.layers.Layer,
+        decoder: keras.layers.Layer,
+        latent_dim: int,
+        likelihood: Likelihood,
+        event_shape: Sequence[int] | None,
+        num_classes: int | None,
+        draw_samples: bool,
+        ema_decay: float | None,
+        seed: int,
+        name: str | None,
+    ) -> None:
+        super().__init__(seed=seed, name=name)
+        check_integer("latent_dim", latent_dim)
+        if num_classes is not None:
+            check_integer("num_classes", num_classes, minimum=2)
+        if not isinstance(likelihood, Likelihood):
+            raise TypeError(expected("`likelihood`, such as Bernoulli()", repr(likelihood)))
+        self.encoder = encoder
+        self.decoder = decoder
+        self.latent_dim = latent_dim
+        self.likelihood = likelihood
+        self.num_classes = num_classes
+        self.draw_samples = draw_samples
+        self.ema_decay = ema_decay
+        classes = num_classes or 0
+        features = made_shape("decoder", decoder, (None, latent_dim + classes))
+        event_shape = features[1:] if event_shape is None else tuple(event_shape)
+        self._event = likelihood.event_spec(event_shape)
+        if not likelihood.built:
+            likelihood.build(features, (None, *event_shape))
+        features = made_shape("encoder", encoder, (None, *event_shape))
+        self._features_shape = features
+        if classes:
+            self._features_shape = (None, math.prod(features[1:]) + classes)
+
+    def _make_averages(self) -> None:
+        """Makes the averages of the parts, once they are built, if they are kept."""
+        for part in self._averaged if self.ema_decay is not None else ():
+            setattr(self, f"ema_{part}", average_of(getattr(self, part), self.ema_decay))
+
+    # What it is about.
+
+    @property
+    def event_spec(self) -> tf.TensorSpec:
+        """The specification of one example, which the likelihood decides."""
+        return self._event
+
+    @property
+    def latent_spec(self) -> tf.TensorSpec:
+        """A vector of `latent_dim` numbers."""
+        return specs.latent_spec(self.latent_dim)
+
+    @property
+    def condition_specs(self) -> Mapping[str, tf.TensorSpec]:
+        """Labels, or nothing."""
+        return {} if self.num_classes is None else {"label": specs.label_spec(self.num_classes)}
+
+    @property
+    def averages(self) -> Averages:
+        """The averages of the parts with weights, if they are kept."""
+        if self.ema_decay is None:
+            return []
+        pairs = [(getattr(self, f"ema_{part}"), getattr(self, part)) for part in self._averaged]
+        return [(average, layer) for average, layer in pairs if layer.weights]
+
+    # The verbs.
+
+    def decode_rows(self, z: tf.Tensor, condition: Conditions | None = None) -> tf.Tensor:
+        """Returns the means of p(x | z), [batch, *event] of [batch, latent_dim]."""
+        likelihood = self.averaged(self.likelihood)
+        return likelihood.mean(self._decoded(z, condition, self.averaged, training=False))
+
+    def _sampled(self, z: tf.Tensor, condition: Conditions | None, row_seeds: tf.Tensor) -> Any:
+        """Returns samples of drawn latents: means, or draws of p(x | z)."""
+        if not self.draw_samples:
+            return self.decode_rows(z, condition)
+        parameters = self._decoded(z, condition, self.averaged, training=False)
+        likelihood = self.averaged(self.likelihood)
+        return likelihood.sample_rows(random.stream(row_seeds, "likelihood"), parameters)
+
+    # Inside.
+
+    def _encoded(
+        self, x: tf.Tensor, condition: Conditions | None, part: Callable, training: bool
+    ) -> tf.Tensor:
+        """Returns the features of examples, [batch, ...], with labels beside them.
+
+        Args:
+            x: [batch, *event].
+            condition: by name.
+            part: returns the layer that stands for one of the model: itself, or its average.
+            training: of the network.
+        """
+        features = part(self.encoder)(x, training=training)
+        if self.num_classes is None:
+            return features
+        size = self._features_shape[-1] - self.num_classes
+        return self._labelled(tf.reshape(features, [-1, size]), condition)
+
+    def _decoded(
+        self, z: tf.Tensor, condition: Conditions | None, part: Callable, training: bool
+    ) -> Any:
+        """Returns the parameters of p(x | z), of latents [batch, latent_dim]; see `_encoded`."""
+        features = part(self.decoder)(self._labelled(z, condition), training=training)
+        return part(self.likelihood).parameters(features)
+
+    def _labelled(self, rows: tf.Tensor, condition: Conditions | None) -> tf.Tensor:
+        if self.num_classes is None:
+            return rows
+        labels = tf.one_hot(tf.convert_to_tensor(condition["label"]), self.num_classes)
+        return tf.concat([tf.cast(rows, tf.float32), labels], axis=1)
+
+    def _examples(self, x: Batch) -> tf.Tensor:
+        """Returns the examples of a batch, checked to have a probability."""
+        return self.likelihood.on_support(x["x"])
+
+
+def as_they_are(layer: keras.layers.Layer) -> keras.layers.Layer:
+    """Returns a layer itself, in training."""
+    return layer
