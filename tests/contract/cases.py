@@ -21,6 +21,7 @@ from tests.contract.models import (
     parts,
     regularized,
     token_model,
+    vae_models,
 )
 from tests.contract.noise import SameNoise
 from tests.contract.values import perceptual
@@ -395,6 +396,7 @@ def _discriminator(model: GenerativeModel) -> list[keras.Variable]:
 
 
 def _trained_decoder(model: GenerativeModel) -> list[keras.Variable]:
+    """Returns what a model trains, and the average of which it exports."""
     return model.decoder.trainable_variables
 
 
@@ -430,6 +432,16 @@ MODELS = (
     ModelCase("mmd", moments.mmd, vectors, unserved=None),
     ModelCase("ratio", moments.ratio, vectors, unserved=None),
     ModelCase("levels_vae", _levels, images, unserved=_trained_decoder),
+    ModelCase(
+        "vae_labels",
+        vae_models.labels,
+        images,
+        falls=False,
+        labels=_labels,
+        unserved=_trained_decoder,
+    ),
+    ModelCase("vae_flow", vae_models.flow, vectors, falls=False, unserved=None),
+    ModelCase("vae_vamp", vae_models.vamp, levels, falls=False, unserved=_trained_decoder),
     ModelCase(
         "flow_labels", flow_models.labels, vectors, falls=False, labels=_labels, unserved=_bijector
     ),

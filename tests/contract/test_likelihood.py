@@ -72,11 +72,16 @@ def test_more_draws_make_a_tighter_bound(case, trained):
     if "log_prob_bound" not in model.capabilities():
         return
     x = np.repeat(cases.rows(model.event_spec, 1), NUM_DRAWS, axis=0)
-    one, few, many = (model.log_prob_bound(x, k, seed=0).numpy() for k in (1, 4, 32))
+    given = {name: np.zeros(NUM_DRAWS, int) for name in model.condition_specs} or None
+
+    def bound(num_importance: int, seed: int = 0) -> np.ndarray:
+        return model.log_prob_bound(x, num_importance, seed, given).numpy()
+
+    one, few, many = map(bound, (1, 4, 32))
     assert one.mean() < few.mean() < many.mean()
     assert many.std() < one.std()
-    np.testing.assert_array_equal(model.log_prob_bound(x, 4, seed=0), few)
-    assert not np.array_equal(model.log_prob_bound(x, 4, seed=1), few)
+    np.testing.assert_array_equal(bound(4), few)
+    assert not np.array_equal(bound(4, seed=1), few)
 
 
 def test_tokens_depend_on_those_before_them_alone(trained):

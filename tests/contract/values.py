@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from tests.contract.adversarial_values import ADVERSARIAL_LOSSES, CLIPS, PENALTIES
+from tests.contract.variational_values import LIKELIHOODS, POSTERIORS
 from tfgen import adversarial, distributions, latent, layers, losses, metrics, networks
 
 
@@ -424,6 +425,8 @@ VALUES = (
     *AUGMENTATIONS,
     *PAIR_NETWORKS,
     *DENSITIES,
+    *LIKELIHOODS,
+    *POSTERIORS,
     *ROW_OPTIMIZERS,
     *SAMPLERS,
     *METRICS,
