@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import image_levels
 import keras
-import numpy as np
 import runner
 from absl import flags
 
@@ -15,10 +15,6 @@ from tfgen.flows import Flow, HybridFlow, recipes
 from tfgen.flows.base import FlowModel
 
 FLAGS = flags.FLAGS
-
-MOST_LEVELS = 256
-LOOKED_AT = 256
-"""Examples that show the levels of all."""
 
 TRANSFORMS = {
     "additive": bijectors.Additive(),
@@ -54,12 +50,7 @@ flags.DEFINE_float(
 flags.DEFINE_integer(
     "num_classes", None, "Of --conditional or --hybrid; as many as the data have labels.", 2
 )
-flags.DEFINE_integer(
-    "num_levels",
-    None,
-    "Of the values of images, k / (num_levels - 1); the fewest that the data are on unless given.",
-    2,
-)
+flags.adopt_module_key_flags(image_levels)
 flags.register_multi_flags_validator(
     ["conditional", "hybrid", "num_classes"],
     lambda given: given["conditional"] or given["hybrid"] or given["num_classes"] is None,
@@ -142,7 +133,9 @@ def make_flow(train: tfgen.data.Examples) -> FlowModel:
     if not FLAGS.hybrid:
         options["ema_decay"] = FLAGS.ema_decay or None
     if len(shape) == 3:
-        options["dequantization"] = distributions.UniformDequantization(num_levels(train))
+        options["dequantization"] = distributions.UniformDequantization(
+            image_levels.num_levels(train)
+        )
     flow = RECIPES[FLAGS.recipe](shape, **options)
     if FLAGS.hybrid:
         flow = _hybrid(flow, FLAGS.num_classes or train.num_classes)
@@ -167,22 +160,3 @@ def _hybrid(flow: Flow, num_classes: int) -> HybridFlow:
     )
     made.compile(type(flow.optimizer).from_config(flow.optimizer.get_config()))
     return made
-
-
-def num_levels(train: tfgen.data.Examples) -> int:
-    """Returns the number of levels of images: what the flag says, or the fewest that fit.
-
-    Raises:
-        ValueError: when none do.
-    """
-    if FLAGS.num_levels:
-        return FLAGS.num_levels
-    if train.stored_dtype == np.uint8:
-        return MOST_LEVELS
-    x = train.as_float(slice(0, LOOKED_AT))
-    for levels in range(2, MOST_LEVELS + 1):
-        places = x * (levels - 1)
-        if np.abs(places - np.round(places)).max() < 1e-3:
-            return levels
-    what = f"images on at most {MOST_LEVELS} levels, such as uint8 (or --num_levels)"
-    raise ValueError(expected(what, train))

@@ -1,0 +1,158 @@
+"""The variational models that train_vae.py can train, and the flags that choose among them."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import image_levels
+import keras
+import numpy as np
+import runner
+from absl import flags
+
+import tfgen
+from tfgen import bijectors, distributions, flows, networks, variational
+from tfgen.core.checks import expected
+from tfgen.variational import posteriors
+
+FLAGS = flags.FLAGS
+
+LIKELIHOODS: dict[str, Callable[[int], distributions.Likelihood]] = {
+    "bernoulli": lambda levels: distributions.Bernoulli(),
+    "normal": lambda levels: distributions.Normal(0.1, trained=True, min_scale=0.02),
+    "logistic": distributions.DiscretizedLogistic,
+    "logistic_mixture": lambda levels: distributions.DiscretizedLogisticMixture(5, levels),
+    "categorical": lambda levels: distributions.Categorical(levels, levels=True),
+}
+"""By name, of a number of levels."""
+ON_LEVELS = ("logistic", "logistic_mixture", "categorical")
+
+flags.adopt_module_key_flags(image_levels)
+flags.DEFINE_integer("latent_dim", 16, "Size of the latents.", 1)
+flags.DEFINE_enum(
+    "likelihood",
+    None,
+    sorted(LIKELIHOODS),
+    "Of examples given latents; bernoulli for images and normal for points unless given.",
+)
+flags.DEFINE_enum(
+    "architecture", "mlp", ["mlp", "infogan"], "Of both networks; infogan is convolutional."
+)
+runner.define_sizes("hidden_units", ["200", "200"], "Of both networks of mlp.")
+flags.DEFINE_integer("units", 1024, "Of the dense layers of infogan.", 1)
+flags.DEFINE_integer("filters", 64, "Of the narrowest convolution of infogan.", 1)
+flags.DEFINE_integer("num_draws", 5, "Of latents for each example, of iwae and dreg.", 1)
+flags.DEFINE_float("beta", 1.0, "Of the KL divergence.", 0.0)
+flags.DEFINE_integer("warmup_steps", 0, "Over which beta rises from 0.", 0)
+flags.DEFINE_float("free_bits", 0.0, "Nats of the KL divergence that cost nothing.", 0.0)
+flags.DEFINE_integer("num_components", 50, "Of vamp and mixture_prior.", 1)
+flags.DEFINE_integer("flow_layers", 4, "Of planar, radial, iaf and flow_prior.", 1)
+flags.DEFINE_float("ema_decay", 0.99, "Of the average of the weights; 0 for none.", 0.0, 1.0)
+flags.DEFINE_bool("conditional", False, "Give the model the labels of the data.")
+flags.DEFINE_bool("draw_samples", False, "Draw samples of p(x | z), not its means.")
+flags.DEFINE_bool("binarize", False, "Round the pixels of all images to 0 and 1.")
+
+
+def _bound() -> variational.ELBO:
+    beta: Any = FLAGS.beta
+    if FLAGS.warmup_steps:
+        beta = keras.optimizers.schedules.PolynomialDecay(0.0, FLAGS.warmup_steps, FLAGS.beta)
+    return variational.ELBO(beta, FLAGS.free_bits)
+
+
+def _networks(shape: Sequence[int]) -> tuple[keras.layers.Layer, keras.layers.Layer]:
+    """Returns an encoder and a decoder of features."""
+    if FLAGS.architecture == "infogan":
+        filters = (FLAGS.filters, 2 * FLAGS.filters)
+        decoder = networks.InfoGANGenerator(shape, FLAGS.units, filters[::-1])
+        return networks.InfoGANEncoder(FLAGS.units, FLAGS.units, filters, True), decoder
+    units = [int(size) for size in FLAGS.hidden_units]
+    make = lambda: networks.MLP(units[-1:], units[:-1], "tanh", "tanh")  # noqa: E731
+    return make(), make()
+
+
+def _vae(shape: Sequence[int], **options: Any) -> variational.VAE:
+    options = {"bound": _bound()} | options
+    options |= {"event_shape": shape, "draw_samples": FLAGS.draw_samples}
+    return variational.VAE(*_networks(shape), FLAGS.latent_dim, **options)
+
+
+def _with_posterior(make: Callable[[], variational.Posterior]) -> Callable[..., variational.VAE]:
+    return lambda shape, **options: _vae(shape, posterior=make(), **options)
+
+
+def _importance_weighted(doubly: bool) -> Callable[..., variational.VAE]:
+    return lambda shape, **options: _vae(
+        shape, bound=variational.ImportanceWeighted(FLAGS.num_draws, doubly), **options
+    )
+
+
+def _with_prior(make: Callable[[], Any]) -> Callable[..., variational.VAE]:
+    return lambda shape, **options: _vae(shape, prior=make(), **options)
+
+
+def _flow_prior() -> flows.Transformed:
+    steps: list[bijectors.Bijector] = []
+    for _ in range(FLAGS.flow_layers):
+        steps += [bijectors.MaskedAutoregressive((64,)), bijectors.Reverse()]
+    return flows.Transformed(bijectors.Chain(steps), dim=FLAGS.latent_dim)
+
+
+RECIPES: dict[str, Callable[..., Any]] = {
+    "vae": _vae,
+    "iwae": _importance_weighted(False),
+    "dreg": _importance_weighted(True),
+    "full_covariance": _with_posterior(variational.FullCovariancePosterior),
+    "planar": _with_posterior(lambda: posteriors.planar(FLAGS.flow_layers)),
+    "radial": _with_posterior(lambda: posteriors.radial(FLAGS.flow_layers)),
+    "iaf": _with_posterior(lambda: posteriors.iaf(FLAGS.flow_layers, (128,))),
+    "vamp": _with_prior(lambda: variational.VampPrior(FLAGS.latent_dim, FLAGS.num_components)),
+    "mixture_prior": _with_prior(
+        lambda: distributions.DiagonalMixture(FLAGS.latent_dim, FLAGS.num_components)
+    ),
+    "flow_prior": _with_prior(_flow_prior),
+}
+
+flags.DEFINE_enum(
+    "recipe", "vae", sorted(RECIPES), "Posterior, prior and bound, or the model itself."
+)
+
+
+def make_model(train: tfgen.data.Examples) -> Any:
+    """Returns the model that the flags describe, compiled.
+
+    Raises:
+        ValueError: when the data do not suit it.
+    """
+    shape = train.event_shape
+    if len(shape) not in (1, 3):
+        raise ValueError(expected("images, or points [num_examples, dim] of floats", train))
+    name = FLAGS.likelihood or ("bernoulli" if len(shape) == 3 else "normal")
+    levels = image_levels.num_levels(train) if name in ON_LEVELS else 0
+    options: dict[str, Any] = {
+        "likelihood": LIKELIHOODS[name](levels),
+        "ema_decay": FLAGS.ema_decay or None,
+        "seed": FLAGS.seed,
+    }
+    if FLAGS.conditional:
+        if train.num_classes is None:
+            raise ValueError(expected("data with labels", train))
+        options["num_classes"] = train.num_classes
+    model = RECIPES[FLAGS.recipe](shape, **options)
+    optimizer = None if FLAGS.learning_rate is None else keras.optimizers.Adam(FLAGS.learning_rate)
+    model.compile(optimizer, jit_compile=FLAGS.jit_compile)
+    return model
+
+
+def binarized(examples: tfgen.data.Examples) -> tfgen.data.Examples:
+    """Returns images whose pixels are rounded to 0 and 1, if --binarize says so."""
+    if not FLAGS.binarize:
+        return examples
+    x = np.round(examples.as_float(slice(0, len(examples))))
+    return tfgen.data.Examples(
+        x,
+        examples.labels,
+        batch_size=examples.batch_size,
+        seed=examples.seed,
+        name=examples.name,
+        split=examples.split,
+    )
