@@ -12,17 +12,21 @@ density and samples of --drawn into NAME.png.
 
 Real data are scikit-learn's digits, 64 numbers (k + u) / 17 of levels k with uniform noise u, and
 its breast cancer data, 30 numbers; both are standardised, and the latter get Gaussian noise of
-deviation 0.2. Networks have half the width, and weights decay (AdamW, 1), of all. Training rows are
-taken ten times, each with other noise. A fifth of the rows is for validation, by which training
-stops early and the mixture is chosen, and a fifth for the test.
+deviation 0.2. Training rows are taken ten times, each with other noise. A fifth of the rows is for
+validation, by which training stops early and settings are chosen, and a fifth for the test. A
+setting is a form of a flow (zuko's have one), a width, and a decay of weights. All settings are
+trained with the first seed, the better half with the next, and so on; the numbers are the mean and
+the range of the last one's test rows over the seeds.
 """
 
+import functools
 import json
 import os
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -31,12 +35,13 @@ try:
 except ImportError:
     torch_flows = None
 
+import flow_tables
 import flow_targets
 import keras
 import numpy as np
 from absl import app, flags
 
-from tfgen.bijectors import RationalQuadraticSpline
+from tfgen.bijectors import Affine, RationalQuadraticSpline, SoftScale
 from tfgen.core.files import write_text, written_whole
 from tfgen.flows import Flow, recipes
 
@@ -47,38 +52,60 @@ flags.DEFINE_list("data", [], "The densities or data sets; all of the table unle
 flags.DEFINE_list("recipes", [], "The flows; all of the table unless given.")
 flags.DEFINE_bool("peers", True, "Whether to train the flows of zuko and normflows as well.")
 flags.DEFINE_string("workdir", None, "Of the results; runs/flow_densities unless given.")
-flags.DEFINE_integer("steps", 2_000, "Of each training on points.", 1)
-flags.DEFINE_integer("epochs", 60, "Of each training on real data, at most.", 1)
+flags.DEFINE_integer("steps", None, "Of a training; 2,000 on points, 840 or less on real data.", 1)
 flags.DEFINE_list("drawn", ["spline", "maf", "residual_flow", "planar"], "Flows in the pictures.")
 
 BATCH_SIZE, NUM_POINTS = 256, 25_600
 DEPTH, WIDTH, BINS, BOUND = 6, 64, 8, 5.0
-PATIENCE = 8  # Epochs.
+STEPS = {"points": 2_000, "real": 840}
+RATES = {"points": 1e-3, "real": 2e-3}
+PATIENCE, SEEDS = 8, 3  # Epochs and trainings of real data.
+NETWORKS = ((32, 0.0), (32, 1.0), (64, 1.0))
+"""Widths, and decays of weights, that are tried with real data."""
 
+SIZES = (WIDTH, WIDTH)
 SPLINE = RationalQuadraticSpline(BINS, BOUND)
+
+
+def spline(shape: tuple[int, ...], width: int = WIDTH, linear: bool = True) -> Flow:
+    """Returns a flow of splines in couplings."""
+    splines = {"num_bins": BINS, "bound": BOUND, "linear": linear}
+    return recipes.spline(shape, depth=DEPTH, filters=width, **splines)
+
+
 RECIPES: dict[str, Callable[[tuple[int, ...]], Flow]] = {
-    "nice": lambda shape: recipes.nice(shape, DEPTH, sizes()),
-    "realnvp": lambda shape: recipes.realnvp(shape, DEPTH, sizes()),
-    "glow": lambda shape: recipes.glow(shape, depth=DEPTH, filters=width()),
-    "spline": lambda shape: recipes.spline(
-        shape, depth=DEPTH, filters=width(), num_bins=BINS, bound=BOUND
-    ),
-    "maf": lambda shape: recipes.maf(shape, DEPTH, sizes()),
-    "maf_spline": lambda shape: recipes.maf(shape, DEPTH, sizes(), SPLINE),
-    "iaf": lambda shape: recipes.iaf(shape, DEPTH, sizes()),
+    "nice": lambda shape: recipes.nice(shape, DEPTH, SIZES),
+    "realnvp": lambda shape: recipes.realnvp(shape, DEPTH, SIZES),
+    "glow": lambda shape: recipes.glow(shape, depth=DEPTH, filters=WIDTH),
+    "spline": spline,
+    "maf": lambda shape: recipes.maf(shape, DEPTH, SIZES),
+    "maf_spline": lambda shape: recipes.maf(shape, DEPTH, SIZES, SPLINE),
+    "iaf": lambda shape: recipes.iaf(shape, DEPTH, SIZES),
     "planar": lambda shape: recipes.planar(shape, 32),
     "radial": lambda shape: recipes.radial(shape, 32),
-    "residual_flow": lambda shape: recipes.residual_flow(shape, depth=DEPTH, filters=width()),
+    "residual_flow": lambda shape: recipes.residual_flow(shape, depth=DEPTH, filters=WIDTH),
 }
-OF_REAL_DATA = ("realnvp", "maf", "spline")
+
+SOFT = Affine(SoftScale(2.0))
+FORMS: dict[str, dict[str, Callable[[tuple[int, ...], int], Flow]]] = {
+    "realnvp": {
+        "tanh": lambda shape, width: recipes.realnvp(shape, DEPTH, (width, width)),
+        "soft": lambda shape, width: recipes.realnvp(shape, DEPTH, (width, width), transform=SOFT),
+    },
+    "maf": {"maf": lambda shape, width: recipes.maf(shape, DEPTH, (width, width))},
+    "spline": {"linear": spline, "masks": functools.partial(spline, linear=False)},
+}
+"""The forms of each flow of real data."""
 
 
 def main(argv: Sequence[str]) -> None:
     del argv
     is_points = FLAGS.table == "points"
-    known = list(flow_targets.TARGETS) if is_points else list(REAL)
-    chosen, flows = FLAGS.data or known, FLAGS.recipes or (RECIPES if is_points else OF_REAL_DATA)
-    for given, there in ((chosen, known), (flows, RECIPES)):
+    targets, all_flows = (
+        (flow_targets.TARGETS, RECIPES) if is_points else (flow_tables.TABLES, FORMS)
+    )
+    chosen, flows = FLAGS.data or list(targets), FLAGS.recipes or list(all_flows)
+    for given, there in ((chosen, targets), (flows, all_flows)):
         if unknown := set(given) - set(there):
             raise app.UsageError(f"There is no {sorted(unknown)}; there are {sorted(there)}.")
     folder = Path(FLAGS.workdir or "runs/flow_densities")
@@ -96,14 +123,13 @@ def of_points(folder: Path, name: str, flows: Sequence[str]) -> dict[str, float 
     """Returns the log-likelihoods of one density."""
     target = flow_targets.TARGETS[name]()
     train, test = (np.float32(target.sample(NUM_POINTS, seed)) for seed in (0, 1))
-    epochs = max(1, FLAGS.steps * BATCH_SIZE // NUM_POINTS)
     row: dict[str, float | None] = {"minus entropy": -target.entropy}
     pictures = []
     for recipe in flows:
         path, model = folder / f"{name}_{recipe}", ready(recipe, train.shape[1:])
 
         def nats(model: Flow = model, path: Path = path) -> float:
-            model.fit(train, batch_size=BATCH_SIZE, epochs=epochs, verbose=0)
+            model.fit(train, batch_size=BATCH_SIZE, epochs=epochs(train), verbose=0)
             np.savez(path.with_suffix(".npz"), *seen(model, train))
             return score(model, test)
 
@@ -113,7 +139,7 @@ def of_points(folder: Path, name: str, flows: Sequence[str]) -> dict[str, float 
         if FLAGS.peers:
             row[f"{recipe}, peer"] = kept(
                 folder / f"{name}_{recipe}_peer.json",
-                lambda recipe=recipe: peer(recipe, train, test, epochs),
+                lambda recipe=recipe: peer_nats(recipe, train, test),
             )
     if pictures:
         draw(folder / f"{name}.png", name, train, pictures)
@@ -124,23 +150,13 @@ def ready(recipe: str, shape: tuple[int, ...]) -> Flow:
     """Returns a new flow, compiled as its peer is."""
     keras.utils.set_random_seed(0)
     model = RECIPES[recipe](shape)
-    model.compile(keras.optimizers.AdamW(1e-3, decay()) if decay() else keras.optimizers.Adam(1e-3))
+    model.compile(keras.optimizers.Adam(RATES["points"]))
     return model
 
 
-def width() -> int:
-    """Returns the width of networks: half of it for real data, which are few."""
-    return WIDTH if FLAGS.table == "points" else WIDTH // 2
-
-
-def sizes() -> tuple[int, int]:
-    """Returns the widths of the hidden layers."""
-    return (width(), width())
-
-
-def decay() -> float:
-    """Returns the decay of weights."""
-    return 0.0 if FLAGS.table == "points" else 1.0
+def epochs(train: np.ndarray) -> int:
+    """Returns how many passes over the rows the steps are, at least one."""
+    return max(1, (FLAGS.steps or STEPS[FLAGS.table]) * BATCH_SIZE // len(train))
 
 
 def score(model: Flow, test: np.ndarray) -> float:
@@ -148,26 +164,25 @@ def score(model: Flow, test: np.ndarray) -> float:
     return float(np.mean(model.log_prob(test, batch_size=1920)))
 
 
-def peer(
-    recipe: str,
-    train: np.ndarray,
-    test: np.ndarray,
-    epochs: int,
-    validation: np.ndarray | None = None,
-) -> float | None:
-    """Returns the mean log density that the same flow of zuko or normflows gives unseen rows."""
-    if torch_flows is None:
-        raise app.UsageError("Peers need `pip install torch zuko normflows`; see --nopeers.")
-    flow = torch_flows.flow(recipe, train.shape[1], DEPTH, width(), BINS)
+def peer_nats(recipe: str, train: np.ndarray, test: np.ndarray) -> float | None:
+    """Returns the mean log density that the flow of zuko or normflows gives unseen rows."""
+    flow = peer(recipe, train.shape[1], WIDTH)
     if flow is None:
         return None
-    patience = PATIENCE if validation is not None else 0
-    torch_flows.train(flow, train, BATCH_SIZE, epochs, validation, patience, decay())
+    torch_flows.train(flow, train, BATCH_SIZE, epochs(train))
     return float(torch_flows.log_prob(flow, test).mean())
 
 
-def kept(path: Path, result: Callable[[], float | None]) -> float | None:
-    """Returns a number that is kept in a file, and worked out once."""
+def peer(recipe: str, dim: int, width: int, seed: int = 0) -> Any:
+    """Returns the same flow of zuko or normflows, None where there is none."""
+    if torch_flows is None:
+        raise app.UsageError("Peers need `pip install torch zuko normflows`; see --nopeers.")
+    torch_flows.torch.manual_seed(seed)
+    return torch_flows.flow(recipe, dim, DEPTH, width, BINS)
+
+
+def kept(path: Path, result: Callable[[], Any]) -> Any:
+    """Returns a number, or a list of them, that is kept in a file, and worked out once."""
     if not path.exists():
         start = time.perf_counter()
         value = result()
@@ -212,85 +227,91 @@ def draw(path: Path, name: str, train: np.ndarray, pictures: Sequence[tuple]) ->
 # Real data.
 
 
-def digits() -> tuple[np.ndarray, Callable[[np.ndarray, np.random.Generator], np.ndarray]]:
-    """Returns the levels of the digits, and what adds noise to them."""
-    from sklearn.datasets import load_digits
-
-    return load_digits().data, lambda x, rng: (x + rng.uniform(size=x.shape)) / 17
+Setting = tuple[str, int, float]  # A form of a flow, its width, and the decay of its weights.
 
 
-def breast_cancer() -> tuple[np.ndarray, Callable[[np.ndarray, np.random.Generator], np.ndarray]]:
-    """Returns the measurements, standardised, and what adds noise to them."""
-    from sklearn.datasets import load_breast_cancer
-
-    x = load_breast_cancer().data
-    x = (x - x.mean(0)) / x.std(0)
-    return x, lambda x, rng: x + 0.2 * rng.standard_normal(x.shape)
-
-
-REAL = {"digits": digits, "breast_cancer": breast_cancer}
-
-
-def of_real(folder: Path, name: str, flows: Sequence[str]) -> dict[str, float | None]:
+def of_real(folder: Path, name: str, flows: Sequence[str]) -> dict[str, Any]:
     """Returns the log-likelihoods of one set of data."""
-    train, validation, test = split(*REAL[name]())
-    row: dict[str, float | None] = {
-        "mixture": kept(folder / f"{name}_mixture.json", lambda: mixture(train, validation, test))
-    }
+    parts = flow_tables.split(*flow_tables.TABLES[name]())
+    mixture = kept(folder / f"{name}_mixture.json", lambda: flow_tables.mixture(*parts))
+    row: dict[str, Any] = {"mixture": mixture}
     for recipe in flows:
-
-        def own(recipe: str = recipe) -> float:
-            model = ready(recipe, train.shape[1:])
-            stop = keras.callbacks.EarlyStopping(
-                patience=PATIENCE, restore_best_weights=True, mode="min"
-            )
-            model.fit(
-                *(train, None, BATCH_SIZE, FLAGS.epochs),
-                verbose=0,
-                validation_data=(validation, None),
-                callbacks=[stop],
-            )
-            return score(model, test)
-
-        row[recipe] = kept(folder / f"{name}_{recipe}.json", own)
+        row[recipe] = by_validation(folder / f"{name}_{recipe}", FORMS[recipe], parts, trained)
         if FLAGS.peers:
-            row[f"{recipe}, peer"] = kept(
-                folder / f"{name}_{recipe}_peer.json",
-                lambda recipe=recipe: peer(recipe, train, test, FLAGS.epochs, validation),
-            )
+            path = folder / f"{name}_{recipe}_peer"
+            row[f"{recipe}, peer"] = by_validation(path, {recipe: None}, parts, trained_peer)
     return row
 
 
-def split(x: np.ndarray, noisy: Callable) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns rows to train on, ten times with other noise, and rows to validate and to test."""
-    rng = np.random.default_rng(0)
-    rows = x[rng.permutation(len(x))]
-    fifth = len(rows) // 5
-    validation, test, train = np.split(rows, [fifth, 2 * fifth])
-    parts = [noisy(part, rng) for part in (np.tile(train, (10, 1)), validation, test)]
-    mean, std = parts[0].mean(0), parts[0].std(0)
-    return tuple(np.float32((part - mean) / std) for part in parts)
+def by_validation(path: Path, forms: dict, parts: Sequence[np.ndarray], train: Callable) -> str:
+    """Returns the mean and the range, over seeds, of the setting that validation prefers.
+
+    All settings begin; the better half, by the mean over the seeds so far, goes on to the next.
+    """
+    left: list[Setting] = [(form, *network) for form in forms for network in NETWORKS]
+    found: dict[Setting, list] = {setting: [] for setting in left}
+    for seed in range(SEEDS):
+        for setting in left:
+            file = Path("_".join(map(str, (path, *setting, seed))) + ".json")
+            run = functools.partial(train, forms[setting[0]], setting, seed, *parts)
+            found[setting].append(kept(file, run))
+        means = {
+            setting: np.nan_to_num(np.mean(found[setting], 0), nan=-np.inf) for setting in left
+        }
+        left = sorted(left, key=lambda setting: -means[setting][0])[: max(1, len(left) // 2)]
+    tests = [test for _, test in found[left[0]]]
+    form, width, decay = left[0]
+    print(f"{path.name}: {form}, {width} wide, decay {decay:g}", file=sys.stderr, flush=True)
+    return f"{np.mean(tests):.2f} ({min(tests):.2f} to {max(tests):.2f})"
 
 
-def mixture(train: np.ndarray, validation: np.ndarray, test: np.ndarray) -> float:
-    """Returns the mean log density by the Gaussian mixture that is best on the validation rows."""
-    from sklearn.mixture import GaussianMixture
+def trained(
+    make: Callable[[tuple[int, ...], int], Flow],
+    setting: Setting,
+    seed: int,
+    train: np.ndarray,
+    validation: np.ndarray,
+    test: np.ndarray,
+) -> list[float]:
+    """Returns the mean log densities of rows of validation and test after a training."""
+    _, width, decay = setting
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(seed)
+    model = make(train.shape[1:], width)
+    model.compile(keras.optimizers.AdamW(RATES["real"], weight_decay=decay))
+    stop = keras.callbacks.EarlyStopping(patience=PATIENCE, restore_best_weights=True, mode="min")
+    model.fit(
+        *(train, None, BATCH_SIZE, epochs(train)),
+        verbose=0,
+        validation_data=(validation, None),
+        callbacks=[stop],
+    )
+    return [score(model, validation), score(model, test)]
 
-    fitted = [
-        GaussianMixture(count, covariance_type=kind, reg_covar=1e-3, random_state=0).fit(train)
-        for kind in ("full", "diag")
-        for count in (1, 2, 4, 8, 16, 32)
-    ]
-    return float(max(fitted, key=lambda model: model.score(validation)).score(test))
+
+def trained_peer(
+    _: None,
+    setting: Setting,
+    seed: int,
+    train: np.ndarray,
+    validation: np.ndarray,
+    test: np.ndarray,
+) -> list[float]:
+    """Returns the same of zuko's flow, trained alike."""
+    recipe, width, decay = setting
+    flow = peer(recipe, train.shape[1], width, seed)
+    rest = (BATCH_SIZE, epochs(train), validation, PATIENCE, decay, seed, RATES["real"])
+    torch_flows.train(flow, train, *rest)
+    return [float(torch_flows.log_prob(flow, rows).mean()) for rows in (validation, test)]
 
 
-def print_table(table: dict[str, dict[str, float | None]]) -> None:
+def print_table(table: dict[str, dict[str, Any]]) -> None:
     """Prints a Markdown table: a line for each flow, a column for each density."""
     names = list(next(iter(table.values())))
     print("| nats, unseen rows | " + " | ".join(table) + " |\n" + "|---" * (1 + len(table)) + "|")
     for name in names:
         cells = [row[name] for row in table.values()]
-        shown = ["-" if value is None else f"{value:.3f}" for value in cells]
+        shown = [f"{cell:.3f}" if isinstance(cell, float) else cell or "-" for cell in cells]
         print(f"| {name} | " + " | ".join(shown) + " |")
 
 

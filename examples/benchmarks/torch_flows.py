@@ -98,6 +98,7 @@ def train(
     patience: int = 0,
     decay: float = 0.0,
     seed: int = 0,
+    rate: float = LEARNING_RATE,
 ) -> torch.nn.Module:
     """Trains by maximum likelihood; with validation data, keeps the weights of the best epoch.
 
@@ -105,7 +106,7 @@ def train(
     """
     torch.manual_seed(seed)
     kind = torch.optim.AdamW if decay else torch.optim.Adam
-    optimizer = kind(model.parameters(), LEARNING_RATE, weight_decay=decay, fused=True)
+    optimizer = kind(model.parameters(), rate, weight_decay=decay, fused=True)
     rows, best, since = torch.from_numpy(x), (float("-inf"), None), 0
     for _ in range(epochs):
         for index in torch.randperm(len(rows)).split(batch_size):

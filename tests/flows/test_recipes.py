@@ -4,8 +4,9 @@ from functools import partial
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from tfgen import distributions, flows
+from tfgen import bijectors, distributions, flows
 from tfgen.flows import recipes
 
 LEVELS = {"dequantization": distributions.UniformDequantization(4)}
@@ -14,6 +15,9 @@ VECTORS = {
     "realnvp": lambda **k: recipes.realnvp((3,), 2, (8,), **k),
     "glow": lambda **k: recipes.glow((3,), depth=1, filters=8, warmup_steps=0, **k),
     "spline": lambda **k: recipes.spline((3,), depth=1, filters=8, num_bins=3, **k),
+    "spline without linear maps": lambda **k: recipes.spline(
+        (3,), depth=2, filters=8, num_bins=3, linear=False, **k
+    ),
     "maf": lambda **k: recipes.maf((3,), 2, (8,), **k),
     "iaf": lambda **k: recipes.iaf((3,), 2, (8,), **k),
     "planar": lambda **k: recipes.planar((3,), 2, **k),
@@ -24,6 +28,9 @@ IMAGES = {
     "nice": lambda: recipes.nice((4, 4, 1), 2, (8,), **LEVELS),
     "realnvp": lambda: recipes.realnvp((4, 4, 1), num_scales=2, filters=4, num_blocks=1, **LEVELS),
     "glow": lambda: recipes.glow((4, 4, 1), 2, 1, 4, **LEVELS),
+    "spline without linear maps": lambda: recipes.spline(
+        (4, 4, 1), 2, 2, 4, 3, linear=False, **LEVELS
+    ),
     "maf": lambda: recipes.maf((4, 4, 1), 1, (8,), **LEVELS),
     "residual_flow": lambda: recipes.residual_flow((4, 4, 1), 2, 1, 4, 0.7, **LEVELS),
 }
@@ -66,12 +73,39 @@ def test_images(recipe):
     fitted(IMAGES[recipe](), x)
 
 
+@pytest.mark.parametrize("event_shape", [(3,), pytest.param((4, 4, 1), marks=pytest.mark.ci)])
+def test_couplings_of_realnvp_have_the_transform_given(event_shape):
+    sizes = {"num_couplings": 2, "hidden_units": (8,), "filters": 4, "num_blocks": 1}
+    x = np.random.default_rng(0).uniform(size=(32, *event_shape)).astype(np.float32)
+    for transform, is_constant in ((bijectors.Additive(), True), (None, False)):
+        model = recipes.realnvp(
+            event_shape, num_scales=1, transform=transform, dequantization=None, **sizes
+        )
+        chain = model.bijector.bijectors[-1]
+        assert chain.log_det_is_constant == is_constant, transform
+        assert np.isfinite(model.log_prob(x)).all()
+
+
+def test_splines_without_linear_maps_move_odd_and_even_entries_in_turn():
+    model = recipes.spline((5,), depth=2, filters=8, num_bins=3, linear=False)
+    for step in model.bijector.bijectors[1::2]:
+        step.projection.kernel.assign(
+            np.random.default_rng(0).normal(size=step.projection.kernel.shape)
+        )
+    x = np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32)
+    first, second = model.bijector.bijectors[1::2]
+    assert np.array_equal((first.forward(tf.constant(x)) != x).numpy().all(0), [0, 1, 0, 1, 0])
+    assert np.array_equal((second.forward(tf.constant(x)) != x).numpy().all(0), [1, 0, 1, 0, 1])
+
+
 @pytest.mark.parametrize(
     "create",
     [
         lambda: recipes.nice((4,), 1),
         *[partial(recipe, (1,)) for recipe in (recipes.nice, recipes.realnvp, recipes.glow)],
         lambda: recipes.spline((1,)),
+        lambda: recipes.spline((1,), linear=False),
+        lambda: recipes.spline((3,), depth=1, linear=False),
         lambda: recipes.residual_flow((2,), coefficient=1.0),
         lambda: recipes.glow((5, 4, 1), 1, 1, 4),
         lambda: recipes.maf((4, 4)),
@@ -81,6 +115,8 @@ def test_images(recipe):
         "one coupling",
         *["nice of one number", "realnvp of one number", "glow of one number"],
         "spline of one number",
+        "spline of one number without linear maps",
+        "spline that moves half of the numbers",
         "coefficient",
         "odd height",
         "matrix",

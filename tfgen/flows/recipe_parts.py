@@ -10,10 +10,13 @@ from tfgen.bijectors import (
     AffineMap,
     Bijector,
     Chain,
+    ChannelMask,
     Coupling,
     Flatten,
+    Half,
     InvertibleLinear,
     Logit,
+    Mask,
     MaskedAutoregressive,
     MultiScale,
     Reverse,
@@ -39,30 +42,43 @@ def dense(num_inputs: int, hidden_units: Sequence[int]) -> keras.layers.Layer:
 
 
 def glow_steps(
-    event_shape: Sequence[int], num_scales: int, depth: int, filters: int, transform: Transform
+    event_shape: Sequence[int],
+    num_scales: int,
+    depth: int,
+    filters: int,
+    transform: Transform,
+    linear: bool = True,
 ) -> list[Bijector]:
-    """Returns the steps of a Glow: vectors, or images in several levels."""
-    at_least(1, "depth", depth)
+    """Returns the steps of a Glow: vectors, or images in several levels.
 
-    def network(rank: int) -> keras.layers.Layer:
-        if rank == 1:
+    Without linear maps, couplings move one half of the numbers and the other in turn.
+    """
+    at_least(1 if linear else 2, "depth", depth)
+    is_image = len(event_shape) > 1
+
+    def network() -> keras.layers.Layer:
+        if not is_image:
             return dense(event_shape[0] // 2, (filters, filters))
         convolution = keras.layers.Conv2D
         layers = [convolution(filters, size, padding="same", activation="relu") for size in (3, 1)]
         return keras.Sequential(layers)
 
-    def steps() -> list[Bijector]:
-        return [
-            made
-            for _ in range(depth)
-            for made in (
-                ActNorm(),
-                InvertibleLinear(),
-                Coupling(network(len(event_shape)), transform),
-            )
-        ]
+    def mask(number: int) -> Mask:
+        if linear:
+            return Half()
+        if is_image:
+            return Half(swap=number % 2 == 1)
+        dim = at_least(2, "the size of a vector", event_shape[0])
+        return ChannelMask(range(number % 2, dim, 2))
 
-    if len(event_shape) == 1:
+    def steps() -> list[Bijector]:
+        made = []
+        for number in range(depth):
+            mixed = [InvertibleLinear()] if linear else []
+            made += [ActNorm(), *mixed, Coupling(network(), transform, mask(number))]
+        return made
+
+    if not is_image:
         return steps()
     levels = []
     for number in range(at_least(1, "num_scales", num_scales)):

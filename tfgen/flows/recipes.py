@@ -87,6 +87,7 @@ def realnvp(
     filters: int = 64,
     num_blocks: int = 8,
     alpha: float = 0.05,
+    transform: Transform | None = None,
     **kwargs: Any,
 ) -> Flow:
     """Dinh, Sohl-Dickstein and Bengio, 2017, https://arxiv.org/abs/1605.08803.
@@ -101,8 +102,10 @@ def realnvp(
         num_scales: of images, > 0.
         filters, num_blocks: of the residual network of each coupling of images.
         alpha: of the logit of images.
+        transform: of couplings, `Affine()` unless given; `Affine(SoftScale(2.0))` fits small tables
+            better.
     """
-    transform = Affine()
+    transform = transform or Affine()
     if len(event_shape) == 1:
         dim = at_least(2, "the size of a vector", event_shape[0])
         steps = []
@@ -163,20 +166,26 @@ def spline(
     filters: int = 96,
     num_bins: int = 8,
     bound: float = 3.0,
+    linear: bool = True,
     **kwargs: Any,
 ) -> Flow:
     """Durkan, Bekasov, Murray and Papamakarios, 2019, https://arxiv.org/abs/1906.04032 (NSF).
 
     Couplings whose numbers move by rational-quadratic splines, between linear maps; images as in
-    Glow. Vectors have one level.
+    Glow. Vectors have one level. A linear map mixes numbers, and a mixture of many looks Gaussian:
+    where each number has a density of its own that splines fit, such as levels with uniform noise,
+    couplings without linear maps do better.
 
     Args:
         num_scales, depth, filters: as for `glow`; of vectors, two hidden layers of `filters` units.
+            Without linear maps the depth is > 1, so that all numbers move.
         num_bins: of each spline.
         bound: of the interval of each spline.
+        linear: whether linear maps stand between couplings. Without, couplings move entries of odd
+            and of even indices in turn; of images, halves of the channels.
     """
     transform = RationalQuadraticSpline(num_bins, bound)
-    steps = glow_steps(event_shape, num_scales, depth, filters, transform)
+    steps = glow_steps(event_shape, num_scales, depth, filters, transform, linear)
     return compiled(steps, event_shape, keras.optimizers.Adam(5e-4, clipnorm=5.0), **kwargs)
 
 
