@@ -73,17 +73,13 @@ def test_images(recipe):
     fitted(IMAGES[recipe](), x)
 
 
-@pytest.mark.parametrize("event_shape", [(3,), pytest.param((4, 4, 1), marks=pytest.mark.ci)])
+@pytest.mark.parametrize("event_shape", [(3,), (4, 4, 1)])
 def test_couplings_of_realnvp_have_the_transform_given(event_shape):
     sizes = {"num_couplings": 2, "hidden_units": (8,), "filters": 4, "num_blocks": 1}
-    x = np.random.default_rng(0).uniform(size=(32, *event_shape)).astype(np.float32)
     for transform, is_constant in ((bijectors.Additive(), True), (None, False)):
-        model = recipes.realnvp(
-            event_shape, num_scales=1, transform=transform, dequantization=None, **sizes
-        )
-        chain = model.bijector.bijectors[-1]
-        assert chain.log_det_is_constant == is_constant, transform
-        assert np.isfinite(model.log_prob(x)).all()
+        model = recipes.realnvp(event_shape, num_scales=1, transform=transform, **sizes)
+        couplings = model.bijector.bijectors[-1]
+        assert couplings.log_det_is_constant == is_constant
 
 
 def test_splines_without_linear_maps_move_odd_and_even_entries_in_turn():
