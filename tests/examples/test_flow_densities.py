@@ -44,22 +44,57 @@ def test_entropies_are_those_of_the_samples(targets):
     assert targets["moons"].entropy == pytest.approx(-np.log(blurred(x.T)).mean(), abs=0.05)
 
 
+def keep(folder, name, nats):
+    (folder / f"{name}.json").write_text(json.dumps({"nats": nats}))
+
+
 @pytest.mark.ci
 def test_a_table_of_points_and_one_of_real_data(tmp_path):
-    flags = ["--nopeers", f"--workdir={tmp_path}", "--steps=100", "--epochs=1"]
-    points = ["--data=sine", "--recipes=planar", "--drawn=planar"]
+    flags = ["--nopeers", f"--workdir={tmp_path}"]
+    points = ["--steps=100", "--data=sine", "--recipes=planar", "--drawn=planar"]
     done = programs.run(FOLDER / "flow_densities.py", *flags, *points)
     assert done.returncode == 0, done.stderr
     nats = json.loads((tmp_path / "sine_planar.json").read_text())["nats"]
     assert done.stdout.splitlines()[-1] == f"| planar | {nats:.3f} |"
     assert -3 < nats < -0.7
     assert (tmp_path / "sine.png").is_file()
-    real = ["--table=real", "--data=breast_cancer", "--recipes=maf"]
+    for setting in ("32_0.0", "32_1.0"):  # They were tried, and were bad.
+        keep(tmp_path, f"breast_cancer_maf_maf_{setting}_0", (-1e6, 0.0))
+    real = ["--steps=13", "--table=real", "--data=breast_cancer", "--recipes=maf"]
     done = programs.run(FOLDER / "flow_densities.py", *flags, *real)
     assert done.returncode == 0, done.stderr
-    assert [line.split(" | ")[0] for line in done.stdout.splitlines()[-2:]] == [
-        "| mixture",
-        "| maf",
+    names = ["mixture", *(f"maf_maf_64_1.0_{seed}" for seed in range(3))]
+    files = [tmp_path / f"breast_cancer_{name}.json" for name in names]
+    mixture, *pairs = [json.loads(file.read_text())["nats"] for file in files]
+    tests = [test for _, test in pairs]
+    assert done.stdout.splitlines()[-2:] == [
+        f"| mixture | {mixture:.3f} |",
+        f"| maf | {np.mean(tests):.2f} ({min(tests):.2f} to {max(tests):.2f}) |",
     ]
-    kept = json.loads((tmp_path / "breast_cancer_mixture.json").read_text())
-    assert math.isfinite(kept["nats"])
+    assert np.all(np.array(pairs) < -19) and np.all(np.array(pairs) > -60)
+
+
+def test_settings_go_on_by_validation_rows(tmp_path):
+    first = {  # Nats of the rows of validation and test.
+        "linear_32_0.0": (-5, 0),
+        "linear_32_1.0": (-3, -9),
+        "linear_64_1.0": (-2, -8),
+        "masks_32_0.0": (-1, -7),
+        "masks_32_1.0": (-6, 0),
+        "masks_64_1.0": (math.nan, 0),
+    }
+    better = {"linear_32_1.0": (-4, -9), "linear_64_1.0": (-1, -8.5), "masks_32_0.0": (-5, -7)}
+    best = {"linear_64_1.0": (-9, -9)}
+    found = {"mixture": -19.0}
+    for seed, settings in enumerate((first, better, best)):
+        found |= {f"spline_{name}_{seed}": nats for name, nats in settings.items()}
+    for name, nats in found.items():
+        keep(tmp_path, f"digits_{name}", nats)
+    flags = ["--table=real", "--data=digits", "--recipes=spline", f"--workdir={tmp_path}"]
+    done = programs.run(FOLDER / "flow_densities.py", "--nopeers", *flags)
+    assert done.returncode == 0, done.stderr
+    assert len(list(tmp_path.iterdir())) == len(found)  # There was no training.
+    assert done.stdout.splitlines()[-2:] == [
+        "| mixture | -19.000 |",
+        "| spline | -8.50 (-9.00 to -8.00) |",
+    ]
