@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from tests.contract.models import (
+    adversarial_models,
     codebook,
     flow_models,
     levels_vae,
@@ -22,17 +23,16 @@ from tests.contract.models import (
     regularized,
     token_model,
     vae_models,
+    variational_models,
 )
-from tests.contract.noise import SameNoise
 from tests.contract.values import perceptual
-from tfgen import adversarial, distributions, latent, layers, losses, networks
+from tfgen import adversarial, distributions, latent, losses, networks
 from tfgen.core import specs
 from tfgen.data.examples import Batch, Examples
 from tfgen.model import GenerativeModel, Inversion, Stage, StagedModel
 from tfgen.model.groups import optimizer_name
 
 NUM_EXAMPLES = 24
-ENCODE = {"inversion": Inversion(5, 2)}
 BATCH_SIZE = 8
 
 
@@ -76,7 +76,8 @@ class ModelCase:
             whose values depend on how a batch is divided among replicas.
         data: returns examples.
         fit: arguments of `fit`.
-        falls: whether training on one batch makes the loss fall; not where `prepare` has it done.
+        falls: whether training on one batch makes the loss fall; not where `prepare` has it done,
+            or the end of an epoch does it.
         labels: returns those of the examples, of a conditional model.
         samples: whether it can sample; not without a part that some model of its class has.
         state: variables, not trained, that an update of some groups may move: statistics of a
@@ -203,7 +204,7 @@ def _glo_sphere(exact: bool = False) -> latent.GLO:
         loss=losses.SquaredError(),
         space=latent.Sphere(2.0),
         prior=distributions.Gaussian(4, jitter=1e-5),
-        **ENCODE,
+        **parts.ENCODE,
         seed=5,
     )
 
@@ -269,92 +270,6 @@ def _glann(exact: bool = False) -> latent.GLANN:
     return latent.GLANN(_glo_sphere(exact), imle, seed=3)
 
 
-def _gan(exact: bool = False) -> adversarial.GAN:
-    return adversarial.GAN(
-        parts.image_net(batch_norm=not exact),
-        networks.InfoGANDiscriminator(16, (4, 8), batch_norm=not exact),
-        prior=parts.noise(4, exact),
-        ema_decay=0.9,
-        **ENCODE,
-        seed=3,
-    )
-
-
-def _gan_critic(exact: bool = False) -> adversarial.GAN:
-    """Several steps of a clipped critic, with what penalises its slope and changes its images."""
-    transform = layers.DiffAugment((layers.Color(), layers.Translate(0.2), layers.Cutout(0.4)))
-    random = (losses.GradientPenalty(2.0), losses.Lazy(losses.DRAGAN(), every=2))
-    return adversarial.GAN(
-        parts.image_net(batch_norm=not exact),
-        networks.MLP((1,), (16,), activation="leaky_relu"),
-        losses.Wasserstein(),
-        [losses.R1(0.5), losses.Orthogonal(1e-3), *(() if exact else random)],
-        prior=SameNoise(3) if exact else distributions.Uniform(3, -2.0, 2.0),
-        discriminator_steps=2,
-        weight_clip=losses.WeightClip(0.5),
-        augmentation=None if exact else transform,
-        **ENCODE,
-    )
-
-
-def _gan_conditional(exact: bool = False) -> adversarial.GAN:
-    return adversarial.GAN(
-        networks.ConditionalGenerator(parts.image_net(batch_norm=not exact), 3, embedding_dim=2),
-        networks.ProjectionDiscriminator(
-            networks.MLP((1,), (16,), spectral_norm=True), 3, spectral_norm=True
-        ),
-        losses.Hinge(),
-        prior=parts.noise(4, exact),
-        ema_decay=0.5,
-        num_classes=3,
-        **ENCODE,
-    )
-
-
-def _gan_relativistic(exact: bool = False) -> adversarial.GAN:
-    return adversarial.GAN(
-        networks.MLP((2,), (16,), batch_norm=not exact),
-        networks.MLP((1,), (16,), activation="leaky_relu"),
-        losses.RelativisticAverage(losses.NonSaturating()),
-        prior=SameNoise(3) if exact else distributions.Logistic(3),
-        **ENCODE,
-    )
-
-
-def _began(exact: bool = False) -> adversarial.BEGAN:
-    return adversarial.BEGAN(
-        parts.image_net(batch_norm=not exact),
-        networks.InfoGANAutoencoder((8, 8, 1), 6, (4, 8)),
-        diversity=0.7,
-        balance_rate=0.01,
-        prior=parts.noise(4, exact),
-        ema_decay=0.9,
-        **ENCODE,
-    )
-
-
-def _bigan(exact: bool = False) -> adversarial.BiGAN:
-    return adversarial.BiGAN(
-        parts.image_net(batch_norm=not exact),
-        networks.InfoGANEncoder(4, 16, (4, 8), batch_norm=not exact),
-        networks.JointDiscriminator((4, 8), (6,), (16,)),
-        penalties=[losses.R2(0.1)],
-        prior=parts.noise(4, exact),
-        ema_decay=0.9,
-    )
-
-
-def _gan_bayesian(exact: bool = False) -> adversarial.GAN:
-    """A mixture of generators before a committee."""
-    parts = [distributions.Uniform(1, 0.0, 1.0), distributions.StandardNormal(3)]
-    return adversarial.GAN(
-        layers.OneOf([networks.MLP((2,), (16,)) for _ in range(1 if exact else 2)]),
-        layers.EachOf([networks.MLP((1,), (16,), activation="leaky_relu") for _ in range(2)]),
-        prior=SameNoise(4) if exact else distributions.Blockwise(parts),
-        **ENCODE,
-    )
-
-
 def _levels(exact: bool = False) -> levels_vae.LevelsVAE:
     return levels_vae.LevelsVAE(std=0.5, noise=0.0 if exact else 1.0, ema_decay=0.9, seed=2)
 
@@ -411,6 +326,14 @@ def _last_bias(model: GenerativeModel) -> list[keras.Variable]:
 
 _adversarial = partial(ModelCase, falls=False, state=_not_trained, unserved=_discriminator)
 
+_components = partial(
+    ModelCase,
+    falls=False,
+    state=lambda model, groups: model.statistics,
+    # The running means end an epoch as the means, which are served.
+    unserved=lambda model: [v for v in model.statistics if v is not model.running_means],
+)
+
 _codebooks = partial(ModelCase, data=images, state=_code_state, unserved=None)
 
 MODELS = (
@@ -420,13 +343,15 @@ MODELS = (
     ModelCase("imle_vectors", _imle_vectors, vectors),
     ModelCase("imle_pixels", _imle_pixels, images, fit={"epochs": 3}),
     ModelCase("glann", _glann, images, fit={"epochs": {"glo": 2, "imle": 3}}),
-    _adversarial("gan", _gan, images),
-    _adversarial("gan_critic", _gan_critic, images, idle=_last_bias),
-    _adversarial("gan_conditional", _gan_conditional, images, labels=_labels, idle=_last_bias),
-    _adversarial("gan_relativistic", _gan_relativistic, vectors, idle=_last_bias),
-    _adversarial("began", _began, images),
-    _adversarial("bigan", _bigan, images),
-    _adversarial("gan_bayesian", _gan_bayesian, vectors),
+    _adversarial("gan", adversarial_models.gan, images),
+    _adversarial("gan_critic", adversarial_models.critic, images, idle=_last_bias),
+    _adversarial(
+        "gan_conditional", adversarial_models.conditional, images, labels=_labels, idle=_last_bias
+    ),
+    _adversarial("gan_relativistic", adversarial_models.relativistic, vectors, idle=_last_bias),
+    _adversarial("began", adversarial_models.began, images),
+    _adversarial("bigan", adversarial_models.bigan, images),
+    _adversarial("gan_bayesian", adversarial_models.bayesian, vectors),
     _adversarial("gan_regularized", regularized.gan, vectors, idle=_last_bias),
     ModelCase("moments", moments.matching, images, unserved=None),
     ModelCase("mmd", moments.mmd, vectors, unserved=None),
@@ -461,6 +386,10 @@ MODELS = (
     ModelCase("tokens", _tokens, tokens, labels=_parities, unserved=None),
     _codebooks("codebook", _codebook),
     _codebooks("codebook_alone", _codebook_alone, samples=False),
+    _components("gaussian", variational_models.gaussian, images),
+    _components("gaussian_labels", variational_models.labels, vectors, labels=_labels),
+    _components("mixture", variational_models.mixture, vectors, fit={"epochs": 4}),
+    _components("mixture_images", variational_models.mixture_of_images, images),
 )
 
 

@@ -54,7 +54,7 @@ def test_the_step_is_not_that_of_one_replica_alone(results, case):
     moves = [
         np.abs(np.float64(alone["after"][name]) - value).max()
         for name, value in alone["before"].items()
-        if value.dtype == np.float32
+        if np.issubdtype(value.dtype, np.floating)
     ]
     assert max(moves) > 1e-3
 

@@ -26,6 +26,7 @@ KILLS = {
     "flow_residual": (("all", 7),),
     "tokens": (("all", 4),),
     "codebook": (("codes", 5), ("prior", 4)),
+    "mixture": (("all", 2), ("all", 10)),
 }
 SHEETS = {
     "glann": 4 + 5,
@@ -38,6 +39,7 @@ SHEETS = {
     "flow_residual": 3,
     "tokens": 0,
     "codebook": 3 + 3,
+    "mixture": 5,
 }
 
 
@@ -112,6 +114,7 @@ PARTS = {
     "flow_residual": {"step": 1, "prepared": 1, "iteration": 1, "momentum": 8, "/u$": 4},
     "tokens": {"step": 1, "prepared": 1, "iteration": 1, "places": 3},
     "codebook": {"codes/.*step": 1, "prior/.*step": 1, "iteration": 2, "counts": 1, "sums": 1},
+    "mixture": {"step": 1, "prepared": 1, "means": 2, "roots": 1, "counts": 1, "logits": 1},
 }
 
 

@@ -279,6 +279,15 @@ class Examples:
         """
         return self._members(tf.constant(epoch, tf.int64)).numpy()
 
+    def left_out(self, epoch: int) -> np.ndarray:
+        """Returns the rows, int64 [n], of an epoch's members that are in none of its batches.
+
+        Args:
+            epoch: its number, >= 0.
+        """
+        rows = self._in_order(tf.constant(epoch, tf.int64))
+        return rows[self.steps_per_epoch * self.batch_size :].numpy()
+
     def _members(self, epoch: tf.Tensor) -> tf.Tensor:
         subset_size, num_epochs = self._round
         rows = tf.range(self.num_examples, dtype=tf.int64)
@@ -291,9 +300,13 @@ class Examples:
         seed = tf.stack([tf.constant(2 * self.seed + use, tf.int64), number])
         return random.shuffle(rows, seed)
 
+    def _in_order(self, epoch: tf.Tensor) -> tf.Tensor:
+        """Returns the rows of an epoch's members in the order in which it visits them."""
+        return self._shuffled(self._members(epoch), epoch, use=0)
+
     def _batch_indices(self, epoch: tf.Tensor) -> tf.data.Dataset:
         """Returns the rows of each batch of an epoch, int64 [batch_size] an element."""
-        rows = self._shuffled(self._members(epoch), epoch, use=0)
+        rows = self._in_order(epoch)
         shape = [self.steps_per_epoch, self.batch_size]
         return tf.data.Dataset.from_tensor_slices(tf.reshape(rows[: shape[0] * shape[1]], shape))
 

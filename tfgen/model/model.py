@@ -88,13 +88,19 @@ class GenerativeModel(Verbs, Configurable, Steps, BuiltWhenMade):
             examples: what `fit` trains on, None when that is a dataset.
         """
 
-    def end_epoch(self, epoch: int, logs: Mapping[str, float]) -> None:
+    def end_epoch(self, epoch: int, logs: Mapping[str, float]) -> dict[str, float]:
         """Does what must be done after an epoch; nothing unless a model says so.
+
+        Callbacks, checkpoints among them, see the model after it.
 
         Args:
             epoch: its number, from 0.
             logs: the means of the terms over the epoch, by name.
+
+        Returns:
+            What to log of the epoch beside the means of the terms, by name.
         """
+        return {}
 
     def fit_sampler(self) -> None:
         """Fits what `sample` draws from to what is learned, e.g. a density of latents.
@@ -220,7 +226,7 @@ class GenerativeModel(Verbs, Configurable, Steps, BuiltWhenMade):
         guard.set_model(self)
         own = keras.callbacks.LambdaCallback(
             on_epoch_begin=lambda epoch, logs: self.begin_epoch(epoch, examples),
-            on_epoch_end=lambda epoch, logs: self.end_epoch(epoch, logs or {}),
+            on_epoch_end=lambda epoch, logs: logs.update(self.end_epoch(epoch, logs)),
             on_train_end=lambda logs: self.finish_optimizers(),
         )
         others = [callback for callback in callbacks if callback not in checkpoints]

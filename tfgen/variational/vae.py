@@ -233,7 +233,7 @@ class VAE(EncodedModel):
 
         return self.bound.terms(draw, kl, self.step.value)
 
-    def end_epoch(self, epoch: int, logs: Mapping[str, float]) -> None:
+    def end_epoch(self, epoch: int, logs: Mapping[str, float]) -> dict[str, float]:
         """Warns, once, when the latents have told nothing for two epochs."""
         kl = logs.get("kl", logs.get("kl_sampled", math.inf))
         self._quiet_epochs = self._quiet_epochs + 1 if kl < 0.01 else 0
@@ -246,6 +246,7 @@ class VAE(EncodedModel):
                 ),
                 stacklevel=2,
             )
+        return {}
 
     # Inside.
 

@@ -2,6 +2,9 @@
 
 from tests.contract.noise import SameNoise
 from tfgen import distributions, networks
+from tfgen.model import Inversion
+
+ENCODE = {"inversion": Inversion(5, 2)}
 
 
 def image_net(batch_norm: bool) -> networks.InfoGANGenerator:

@@ -30,6 +30,7 @@ FITS = {
     "flow_residual": {"epochs": 3},
     "tokens": {"epochs": 2},
     "codebook": {"epochs": {"codes": 3, "prior": 3}},
+    "mixture": {"epochs": 5, "batch_size": 7},
 }
 
 
