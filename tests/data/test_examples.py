@@ -129,3 +129,14 @@ def test_bytes_stand_for_fractions():
 def test_integers_beyond_32_bits(value):
     with pytest.raises(ValueError, match="int32.*Received"):
         with_columns(np.where(np.arange(10) == 3, value, 0)[:, None])
+
+
+def test_what_is_left_out_and_the_batches_are_an_epoch():
+    data = examples(num_examples=11, batch_size=4)
+    left = [data.left_out(epoch) for epoch in range(3)]
+    assert [len(rows) for rows in left] == [3, 3, 3] and len(set(map(tuple, left))) > 1
+    for epoch, rows in enumerate(left):
+        batches = data.dataset(epoch).take(data.steps_per_epoch)
+        seen = np.concatenate([batch["index"] for batch in batches])
+        np.testing.assert_array_equal(np.sort(np.append(seen, rows)), np.arange(11))
+    assert len(examples(num_examples=8, batch_size=4).left_out(0)) == 0
