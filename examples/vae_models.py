@@ -32,7 +32,8 @@ flags.DEFINE_enum(
     "likelihood",
     None,
     sorted(LIKELIHOODS),
-    "Of examples given latents; bernoulli for images and normal for points unless given.",
+    "Of examples given latents; bernoulli for images of two levels, logistic for others and normal "
+    "for points unless given.",
 )
 flags.DEFINE_enum(
     "architecture", "mlp", ["mlp", "infogan"], "Of both networks; infogan is convolutional."
@@ -97,6 +98,11 @@ def _flow_prior() -> flows.Transformed:
     return flows.Transformed(bijectors.Chain(steps), dim=FLAGS.latent_dim)
 
 
+def _of_components(options: dict[str, Any]) -> dict[str, Any]:
+    """Returns the options that models without networks have."""
+    return {name: options[name] for name in ("num_classes", "seed") if name in options}
+
+
 RECIPES: dict[str, Callable[..., Any]] = {
     "vae": _vae,
     "iwae": _importance_weighted(False),
@@ -110,11 +116,28 @@ RECIPES: dict[str, Callable[..., Any]] = {
         lambda: distributions.DiagonalMixture(FLAGS.latent_dim, FLAGS.num_components)
     ),
     "flow_prior": _with_prior(_flow_prior),
+    "gaussian": lambda shape, **options: variational.GaussianModel(
+        shape, regularization=1e-3, **_of_components(options)
+    ),
+    "mixture": lambda shape, **options: variational.MixtureModel(
+        shape, FLAGS.num_components, regularization=1e-3, **_of_components(options)
+    ),
 }
 
 flags.DEFINE_enum(
     "recipe", "vae", sorted(RECIPES), "Posterior, prior and bound, or the model itself."
 )
+
+
+def _likelihood(train: tfgen.data.Examples) -> distributions.Likelihood:
+    """Returns what --likelihood says, or what suits the data."""
+    name, is_image = FLAGS.likelihood, len(train.event_shape) == 3
+    levels = 0
+    if is_image and (name is None or name in ON_LEVELS):
+        levels = image_levels.num_levels(train)
+    if name is None:
+        name = ("bernoulli" if levels == 2 else "logistic") if is_image else "normal"
+    return LIKELIHOODS[name](levels)
 
 
 def make_model(train: tfgen.data.Examples) -> Any:
@@ -126,10 +149,8 @@ def make_model(train: tfgen.data.Examples) -> Any:
     shape = train.event_shape
     if len(shape) not in (1, 3):
         raise ValueError(expected("images, or points [num_examples, dim] of floats", train))
-    name = FLAGS.likelihood or ("bernoulli" if len(shape) == 3 else "normal")
-    levels = image_levels.num_levels(train) if name in ON_LEVELS else 0
     options: dict[str, Any] = {
-        "likelihood": LIKELIHOODS[name](levels),
+        "likelihood": _likelihood(train),
         "ema_decay": FLAGS.ema_decay or None,
         "seed": FLAGS.seed,
     }
