@@ -16,6 +16,7 @@ import tensorflow as tf
 from tests.contract.models import (
     adversarial_models,
     codebook,
+    coded_models,
     flow_models,
     levels_vae,
     moments,
@@ -367,6 +368,23 @@ MODELS = (
     ),
     ModelCase("vae_flow", vae_models.flow, vectors, falls=False, unserved=None),
     ModelCase("vae_vamp", vae_models.vamp, levels, falls=False, unserved=_trained_decoder),
+        "autoencoder",
+        coded_models.autoencoder,
+        images,
+        labels=_labels,
+        samples=False,
+        unserved=_trained_decoder,
+    ),
+    ModelCase("wae", coded_models.wae, vectors, unserved=_trained_decoder),
+    ModelCase(
+        "fitted_sampler",
+        coded_models.fitted_sampler,
+        images,
+        fit={"epochs": {"autoencoder": 2, "sampler": 3}},
+        falls=False,
+        labels=_labels,
+        unserved=None,
+    ),
     ModelCase(
         "flow_labels", flow_models.labels, vectors, falls=False, labels=_labels, unserved=_bijector
     ),

@@ -26,6 +26,8 @@ BASES = {
     "tfgen.adversarial.base.EncodedByInversion": "a base of models",
     "tfgen.flows.base.FlowModel": "a base of models",
     "tfgen.variational.components.ComponentsModel": "a base of models",
+    "tfgen.variational.base.EncodedModel": "a base of models",
+    "tfgen.variational.autoencoder.CodedModel": "a base of models",
 }
 MACHINERY = {
     "tfgen.training.checkpoint.Checkpoint": "a callback; test_resume.py kills runs that use it",

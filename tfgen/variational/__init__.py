@@ -1,8 +1,10 @@
 """Variational models: an encoder beside the decoder, bounds on the likelihood, and closed forms."""
 
 from tfgen.variational import posteriors
+from tfgen.variational.autoencoder import Autoencoder
 from tfgen.variational.bounds import ELBO, Bound, ImportanceWeighted
 from tfgen.variational.covariance import DiagonalCovariance, FullCovariance, IsotropicCovariance
+from tfgen.variational.fitted_sampler import FittedSampler
 from tfgen.variational.gaussian import GaussianModel
 from tfgen.variational.mixture import MixtureModel
 from tfgen.variational.posteriors import (
@@ -13,13 +15,17 @@ from tfgen.variational.posteriors import (
 )
 from tfgen.variational.vae import VAE
 from tfgen.variational.vamp import VampPrior
+from tfgen.variational.wae import WAE
 
 __all__ = [
     "ELBO",
     "VAE",
+    "WAE",
+    "Autoencoder",
     "Bound",
     "DiagonalCovariance",
     "DiagonalPosterior",
+    "FittedSampler",
     "FlowPosterior",
     "FullCovariance",
     "FullCovariancePosterior",

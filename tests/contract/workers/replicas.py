@@ -91,8 +91,11 @@ def fit(case: cases.ModelCase) -> dict[str, Any]:
     with STRATEGY.scope():
         model = case.compiled()
     history = case.train(model).history.history
-    z = None if case.samples else cases.latents(model, 3)
-    made = model.sample(3, seed=0) if case.samples else model.decode(z)
+    if case.samples:
+        made = model.sample(3, seed=0)
+    else:
+        given = cases.condition(model, 3) or None
+        made = model.decode(cases.latents(model, 3), given)
     return {"history": history, "spread": spread(case, model), "samples": made.numpy()}
 
 
