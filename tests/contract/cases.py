@@ -368,11 +368,13 @@ MODELS = (
     ),
     ModelCase("vae_flow", vae_models.flow, vectors, falls=False, unserved=None),
     ModelCase("vae_vamp", vae_models.vamp, levels, falls=False, unserved=_trained_decoder),
+    ModelCase(
         "autoencoder",
         coded_models.autoencoder,
         images,
         labels=_labels,
         samples=False,
+        state=lambda model, groups: model.non_trainable_variables,  # Of the frozen network.
         unserved=_trained_decoder,
     ),
     ModelCase("wae", coded_models.wae, vectors, unserved=_trained_decoder),
@@ -385,6 +387,8 @@ MODELS = (
         labels=_labels,
         unserved=None,
     ),
+    _adversarial("vaegan", coded_models.vaegan, images, labels=_labels),
+    _adversarial("vae_of_features", coded_models.vae_of_features, vectors, idle=_last_bias),
     ModelCase(
         "flow_labels", flow_models.labels, vectors, falls=False, labels=_labels, unserved=_bijector
     ),

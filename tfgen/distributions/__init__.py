@@ -11,6 +11,7 @@ from tfgen.distributions.gaussian import Gaussian, GaussianMixture
 from tfgen.distributions.likelihoods import Bernoulli, Categorical, Likelihood, Normal
 from tfgen.distributions.logistics import DiscretizedLogistic, DiscretizedLogisticMixture
 from tfgen.distributions.noise import Blockwise, Logistic, StandardNormal, Uniform
+from tfgen.distributions.perceptual import PerceptualLikelihood
 
 __all__ = [
     "BaseDensity",
@@ -29,6 +30,7 @@ __all__ = [
     "Likelihood",
     "Logistic",
     "Normal",
+    "PerceptualLikelihood",
     "StandardNormal",
     "Uniform",
     "UniformDequantization",

@@ -14,12 +14,14 @@ from tfgen.variational.posteriors import (
     Posterior,
 )
 from tfgen.variational.vae import VAE
+from tfgen.variational.vaegan import VAEGAN
 from tfgen.variational.vamp import VampPrior
 from tfgen.variational.wae import WAE
 
 __all__ = [
     "ELBO",
     "VAE",
+    "VAEGAN",
     "WAE",
     "Autoencoder",
     "Bound",
