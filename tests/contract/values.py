@@ -286,6 +286,11 @@ LAYERS = (
     ),
     LayerCase("made", lambda: layers.MADE((4, 4), 2, "tanh", True, 3, name="masked"), _codes),
     LayerCase(
+        "masked_conv",
+        lambda: layers.MaskedConv2D(4, 5, False, 1, "he_uniform", name="masked"),
+        _small_images,
+    ),
+    LayerCase(
         "spectral_normalization",
         lambda: layers.SpectralNormalization(keras.layers.Dense(4), 2, "normalised", False),
         _codes,

@@ -5,6 +5,7 @@ from tfgen.layers.choice import EachOf, OneOf
 from tfgen.layers.contraction import Contraction, lipschitz_conv, lipschitz_dense
 from tfgen.layers.lipschitz import Lipschitz, LipSwish
 from tfgen.layers.masked import MADE
+from tfgen.layers.masked_conv import MaskedConv2D
 from tfgen.layers.spectral_norm import SpectralNormalization
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "LipSwish",
     "Lipschitz",
     "MADE",
+    "MaskedConv2D",
     "OneOf",
     "SpectralNormalization",
     "Translate",
