@@ -271,10 +271,6 @@ def _glann(exact: bool = False) -> latent.GLANN:
     return latent.GLANN(_glo_sphere(exact), imle, seed=3)
 
 
-def _levels(exact: bool = False) -> levels_vae.LevelsVAE:
-    return levels_vae.LevelsVAE(std=0.5, noise=0.0 if exact else 1.0, ema_decay=0.9, seed=2)
-
-
 def _tokens(exact: bool = False) -> token_model.TokenModel:
     return token_model.TokenModel(4, 3, num_classes=2, seed=3)
 
@@ -357,7 +353,7 @@ MODELS = (
     ModelCase("moments", moments.matching, images, unserved=None),
     ModelCase("mmd", moments.mmd, vectors, unserved=None),
     ModelCase("ratio", moments.ratio, vectors, unserved=None),
-    ModelCase("levels_vae", _levels, images, unserved=_trained_decoder),
+    ModelCase("levels_vae", levels_vae.images, images, unserved=_trained_decoder),
     ModelCase(
         "vae_labels",
         vae_models.labels,
@@ -405,6 +401,7 @@ MODELS = (
     ModelCase(
         "hybrid_flow", flow_models.hybrid, levels, falls=False, labels=_labels, unserved=_bijector
     ),
+    ModelCase("levels_points", levels_vae.points, vectors, falls=False, unserved=None),
     ModelCase("tokens", _tokens, tokens, labels=_parities, unserved=None),
     _codebooks("codebook", _codebook),
     _codebooks("codebook_alone", _codebook_alone, samples=False),

@@ -6,6 +6,9 @@ from tfgen.variational.bounds import ELBO, Bound, ImportanceWeighted
 from tfgen.variational.covariance import DiagonalCovariance, FullCovariance, IsotropicCovariance
 from tfgen.variational.fitted_sampler import FittedSampler
 from tfgen.variational.gaussian import GaussianModel
+from tfgen.variational.grid_prior import AutoregressiveGrid
+from tfgen.variational.hierarchical import HierarchicalVAE
+from tfgen.variational.levels import Level
 from tfgen.variational.mixture import MixtureModel
 from tfgen.variational.posteriors import (
     DiagonalPosterior,
@@ -24,6 +27,7 @@ __all__ = [
     "VAEGAN",
     "WAE",
     "Autoencoder",
+    "AutoregressiveGrid",
     "Bound",
     "DiagonalCovariance",
     "DiagonalPosterior",
@@ -35,6 +39,9 @@ __all__ = [
     "ImportanceWeighted",
     "IsotropicCovariance",
     "MixtureModel",
+    "HierarchicalVAE",
+    "ImportanceWeighted",
+    "Level",
     "Posterior",
     "VampPrior",
     "posteriors",

@@ -1,6 +1,7 @@
 """What all models with an encoder and a likelihood share: specifications, labels and decoding."""
 
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -149,6 +150,32 @@ class EncodedModel(GenerativeModel):
     def _examples(self, x: Batch) -> tf.Tensor:
         """Returns the examples of a batch, checked to have a probability."""
         return self.likelihood.on_support(x["x"])
+
+
+class QuietLatents:
+    """Warns, once for each part of the latents, when it has told nothing for two epochs."""
+
+    def __init__(self) -> None:
+        self._epochs: dict[str, int] = {}
+
+    def see(self, divergences: Mapping[str, float]) -> None:
+        """Takes note of an epoch.
+
+        Args:
+            divergences: the mean KL divergence in nats of each part of the latents, by its name.
+        """
+        for name, kl in divergences.items():
+            self._epochs[name] = self._epochs.get(name, 0) + 1 if kl < 0.01 else 0
+            if self._epochs[name] == 2:
+                warnings.warn(
+                    expected(
+                        f"{name} that say something of examples (a warm-up of beta, free bits, a "
+                        "weaker decoder or a smaller scale of the likelihood may help)",
+                        f"a KL divergence of {kl:.2g} nats for two epochs: the posterior is the "
+                        "prior",
+                    ),
+                    stacklevel=3,
+                )
 
 
 def as_they_are(layer: keras.layers.Layer) -> keras.layers.Layer:

@@ -2,13 +2,14 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import keras
 import tensorflow as tf
 
+from tfgen.core import random
 from tfgen.core.checks import check_integer, check_not_negative, expected
 from tfgen.core.config import Configurable, register
 from tfgen.training.update import Terms
@@ -112,13 +113,25 @@ class ELBO(Bound):
         closed = kl() if self.analytic else None
         divergence = evidence.sampled_kl if closed is None else closed
         likelihood = tf.reduce_mean(evidence.log_likelihood, axis=1)
-        paid = tf.maximum(divergence, self.free_bits) if self.free_bits else divergence
-        cost = value_at(self.beta, step) * paid
-        return {
-            "loss": cost - likelihood,
-            "log_prob_bound": likelihood - divergence,
-            "kl_sampled" if closed is None else "kl": divergence,
-        }
+        name = "kl_sampled" if closed is None else "kl"
+        return self.terms_of(likelihood, {name: divergence}, step)
+
+    def terms_of(
+        self, likelihood: tf.Tensor, divergences: Mapping[str, tf.Tensor], step: tf.Tensor
+    ) -> Terms:
+        """Returns the loss, the bound and the divergences, each [batch].
+
+        Args:
+            likelihood: the mean of log p(x | z) over draws, [batch].
+            divergences: of one or several parts of the latents, [batch] by name. Each has its own
+                `free_bits`.
+            step: how many training steps were done.
+        """
+        parts = list(divergences.values())
+        paid = [tf.maximum(part, self.free_bits) if self.free_bits else part for part in parts]
+        cost = value_at(self.beta, step) * tf.add_n(paid)
+        bound = likelihood - tf.add_n(parts)
+        return {"loss": cost - likelihood, "log_prob_bound": bound, **divergences}
 
 
 @register
@@ -184,6 +197,35 @@ class _ScaledLater:
 def value_at(value: float | Schedule, step: tf.Tensor) -> tf.Tensor | float:
     """Returns a number, or what a schedule gives at a step."""
     return value(step) if isinstance(value, Schedule) else value
+
+
+def estimate(
+    log_weights: Callable[[tf.Tensor, int], tf.Tensor],
+    row_seeds: tf.Tensor,
+    num_samples: int,
+    chunk: int,
+) -> tf.Tensor:
+    """Returns log (1/k) sum_i exp(w_i) of k draws, [batch], so many of them at a time.
+
+    Args:
+        log_weights: row seeds [batch, 2] and how many draws -> w_i, [batch, draws].
+        row_seeds: int32 [batch, 2].
+        num_samples: k, > 0.
+        chunk: how many draws are worked out at a time, > 0, which bounds the memory.
+    """
+    size = min(chunk, num_samples)
+    count = -(-num_samples // size)
+    seeds = random.split(row_seeds, count)
+
+    def body(number: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        counted = number * size + tf.range(size) < num_samples
+        weights = tf.where(counted, log_weights(seeds[:, number], size), -math.inf)
+        both = tf.concat([total[:, tf.newaxis], weights], axis=1)
+        return number + 1, tf.reduce_logsumexp(both, axis=1)
+
+    start = tf.fill(tf.shape(row_seeds)[:1], -math.inf)
+    _, total = tf.while_loop(lambda number, _: number < count, body, (tf.constant(0), start))
+    return total - math.log(num_samples)
 
 
 def log_mean_exp(values: tf.Tensor) -> tf.Tensor:

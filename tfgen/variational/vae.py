@@ -1,7 +1,6 @@
 """The variational autoencoder: an encoder's posterior, a prior, a likelihood and a bound."""
 
 import math
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,8 +16,8 @@ from tfgen.distributions.likelihoods import Bernoulli, Likelihood
 from tfgen.distributions.noise import StandardNormal
 from tfgen.model.rows import Conditions
 from tfgen.training.update import Terms
-from tfgen.variational.base import EncodedModel, as_they_are
-from tfgen.variational.bounds import ELBO, Bound, Evidence, check_bound
+from tfgen.variational.base import EncodedModel, QuietLatents, as_they_are
+from tfgen.variational.bounds import ELBO, Bound, Evidence, check_bound, estimate
 from tfgen.variational.posteriors import DiagonalPosterior, Posterior
 from tfgen.variational.vamp import PosteriorMixture, VampPrior, check_vamp
 
@@ -115,7 +114,7 @@ class VAE(EncodedModel):
             self.posterior.build(self._features_shape, (None, latent_dim))
         self.prior = self._built_prior(prior)
         self._make_averages()
-        self._quiet_epochs = 0
+        self._quiet = QuietLatents()
 
     def _built_prior(self, prior: Any) -> BaseDensity | VampPrior:
         prior = prior or StandardNormal(self.latent_dim)
@@ -170,21 +169,14 @@ class VAE(EncodedModel):
         """
         parameters = self._posterior_of(x, condition, self.averaged, training=False)
         prior = self._prior(self.averaged, training=False)
-        size = min(CHUNK, num_importance)
-        count = -(-num_importance // size)
-        seeds = random.split(random.stream(row_seeds, "posterior"), count)
 
-        def body(number: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            noise = random.normal(seeds[:, number], (size, self.latent_dim))
-            evidence = self._evidence(x, condition, parameters, prior, noise, self.averaged)
-            counted = number * size + tf.range(size) < num_importance
-            weights = tf.where(counted, evidence.log_weights, -math.inf)
-            both = tf.concat([total[:, tf.newaxis], weights], axis=1)
-            return number + 1, tf.reduce_logsumexp(both, axis=1)
+        def log_weights(seeds: tf.Tensor, count: int) -> tf.Tensor:
+            noise = random.normal(seeds, (count, self.latent_dim))
+            given = (x, condition, parameters, prior, noise, self.averaged)
+            return self._evidence(*given).log_weights
 
-        start = tf.fill(tf.shape(x)[:1], -math.inf)
-        _, total = tf.while_loop(lambda number, _: number < count, body, (tf.constant(0), start))
-        return total - math.log(num_importance)
+        seeds = random.stream(row_seeds, "posterior")
+        return estimate(log_weights, seeds, num_importance, CHUNK)
 
     def posterior_samples(
         self, x: Any, num_samples: int = 1, seed: Any = None, condition: Any = None
@@ -236,16 +228,7 @@ class VAE(EncodedModel):
     def end_epoch(self, epoch: int, logs: Mapping[str, float]) -> dict[str, float]:
         """Warns, once, when the latents have told nothing for two epochs."""
         kl = logs.get("kl", logs.get("kl_sampled", math.inf))
-        self._quiet_epochs = self._quiet_epochs + 1 if kl < 0.01 else 0
-        if self._quiet_epochs == 2:
-            warnings.warn(
-                expected(
-                    "latents that say something of examples (a warm-up of beta, free bits, a "
-                    "weaker decoder or a smaller scale of the likelihood may help)",
-                    f"a KL divergence of {kl:.2g} nats for two epochs: the posterior is the prior",
-                ),
-                stacklevel=2,
-            )
+        self._quiet.see({"latents": kl})
         return {}
 
     # Inside.
