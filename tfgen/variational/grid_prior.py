@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from tfgen.core.checks import check_integer, expected
 from tfgen.core.config import Configurable, register
-from tfgen.distributions.likelihoods import bounded_log
 from tfgen.layers.masked_conv import MaskedConv2D, check_odd
+from tfgen.variational.gaussians import Gaussian, gaussian_of
 
 
 @register
@@ -57,7 +57,6 @@ class GridNetwork(keras.layers.Layer):
         settings: of the network.
         latent_shape: (height, width, channels).
         features_shape: (height, width, filters) of h.
-        min_scale: what scales do not go below, > 0.
         gain: of the variance of the last kernel at the start.
         dtype: of the hidden layers.
     """
@@ -67,13 +66,11 @@ class GridNetwork(keras.layers.Layer):
         settings: AutoregressiveGrid,
         latent_shape: Sequence[int],
         features_shape: Sequence[int],
-        min_scale: float,
         gain: float,
         dtype: Any,
     ) -> None:
         super().__init__(dtype=dtype)
         self._grid, channels = tuple(latent_shape[:2]), latent_shape[2]
-        self._min_scale = min_scale
         filters, size = settings.filters, settings.kernel_size
         self._first = MaskedConv2D(filters, size, center=False, dtype=dtype, name="first")
         self._first.build((None, *latent_shape))
@@ -90,7 +87,7 @@ class GridNetwork(keras.layers.Layer):
             layer.build((None, *self._grid, filters))
         self.built = True
 
-    def call(self, z: tf.Tensor, features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def call(self, z: tf.Tensor, features: tf.Tensor) -> Gaussian:
         """Returns the mean and log s of each number, [rows, height, width, channels].
 
         Args:
@@ -99,13 +96,11 @@ class GridNetwork(keras.layers.Layer):
         """
         return self._given(z, self._of_features(features))
 
-    def _given(self, z: tf.Tensor, context: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _given(self, z: tf.Tensor, context: tf.Tensor) -> Gaussian:
         hidden = self._first(z) + context
         for layer in self._hidden:
             hidden += layer(tf.nn.silu(hidden))
-        outputs = self._last(tf.cast(tf.nn.silu(hidden), tf.float32))
-        mean, raw = tf.split(outputs, 2, axis=-1)
-        return mean, bounded_log(raw, self._min_scale)
+        return gaussian_of(self._last(tf.cast(tf.nn.silu(hidden), tf.float32)))
 
     def draw(self, noise: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
         """Returns latents, position by position, of standard normal noise of their shape."""

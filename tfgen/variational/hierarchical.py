@@ -22,8 +22,9 @@ from tfgen.training.averages import Averages, average_of
 from tfgen.training.update import Terms
 from tfgen.variational.base import QuietLatents, as_they_are
 from tfgen.variational.bounds import ELBO, Bound, Evidence, check_bound, estimate
+from tfgen.variational.gaussians import divergence, draw, log_prob
 from tfgen.variational.ladder import BottomUp, TopDown
-from tfgen.variational.levels import Level, divergence, draw, log_prob
+from tfgen.variational.levels import Level
 
 CHUNK = 8
 """Draws that `log_prob_bound` works out at a time, each of which takes maps of features."""

@@ -8,19 +8,16 @@ import tensorflow as tf
 
 from tfgen.core import specs
 from tfgen.core.config import Configurable, register
+from tfgen.variational.gaussians import Gaussian, draw, standard
 from tfgen.variational.grid_prior import GridNetwork
 from tfgen.variational.levels import (
-    MIN_SCALE,
     PRIOR_GAIN,
     Blocks,
-    Gaussian,
     Head,
     Level,
     Resized,
     affine,
     check_levels,
-    draw,
-    standard,
 )
 
 
@@ -117,7 +114,7 @@ class TopDown(Configurable, keras.layers.Layer):
         if level.prior is None:
             return Head(level.features_shape, level.latent_shape[-1], PRIOR_GAIN)
         shapes = level.latent_shape, level.features_shape
-        return GridNetwork(level.prior, *shapes, MIN_SCALE, PRIOR_GAIN, self.dtype_policy)
+        return GridNetwork(level.prior, *shapes, PRIOR_GAIN, self.dtype_policy)
 
     def state(self, number: int, hidden: tf.Tensor | None) -> tf.Tensor | None:
         """Returns the state at a level, of what `hidden` returned for the one above.

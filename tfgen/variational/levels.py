@@ -9,17 +9,10 @@ import tensorflow as tf
 
 from tfgen.core.checks import check_integer, expected
 from tfgen.core.config import Configurable, register
-from tfgen.distributions.base import log_normal
-from tfgen.distributions.likelihoods import bounded_log
+from tfgen.variational.gaussians import Gaussian, gaussian_of
 from tfgen.variational.grid_prior import AutoregressiveGrid
 
 Shape = tuple[int, ...]
-Gaussian = tuple[tf.Tensor, tf.Tensor]
-"""The mean and the logarithm of the scale of each number, [rows, *latent_shape]."""
-
-MIN_SCALE = 1e-3
-"""What scales do not go below: where latents are known exactly, log q would grow without bounds."""
-
 PRIOR_GAIN = 0.1
 """Of the last layer of a prior, which begins near N(0, I)."""
 
@@ -101,36 +94,6 @@ def _check_below(upper: Shape, lower: Shape) -> None:
         raise ValueError(expected(what, f"{upper} above {lower}"))
 
 
-# Distributions over the latents of a level.
-
-
-def draw(gaussian: Gaussian, noise: tf.Tensor) -> tf.Tensor:
-    """Returns m + s e of standard normal noise e."""
-    mean, log_scale = gaussian
-    return mean + tf.exp(log_scale) * noise
-
-
-def log_prob(z: tf.Tensor, gaussian: Gaussian) -> tf.Tensor:
-    """Returns the log density of latents, [rows], summed over all numbers of a level."""
-    return log_normal(*(_flat(part) for part in (z, *gaussian)))
-
-
-def divergence(q: Gaussian, p: Gaussian) -> tf.Tensor:
-    """Returns KL(q || p), [rows], summed over all numbers of a level."""
-    gap = q[1] - p[1]
-    squares = ((q[0] - p[0]) * tf.exp(-p[1])) ** 2
-    return tf.reduce_sum(_flat(0.5 * (squares + tf.exp(2.0 * gap) - 1.0) - gap), axis=1)
-
-
-def standard(like: tf.Tensor) -> Gaussian:
-    """Returns N(0, I) over latents like these."""
-    return tf.zeros_like(like), tf.zeros_like(like)
-
-
-def _flat(values: tf.Tensor) -> tf.Tensor:
-    return tf.reshape(values, [tf.shape(values)[0], values.shape[1:].num_elements()])
-
-
 # Layers, all built as they are made.
 
 
@@ -154,8 +117,7 @@ class Head(keras.layers.Layer):
 
     def call(self, features: tf.Tensor) -> Gaussian:
         """Returns the mean and the logarithm of the scale, each [rows, *grid, channels]."""
-        mean, raw = tf.split(self._affine(tf.cast(features, tf.float32)), 2, axis=-1)
-        return mean, bounded_log(raw, MIN_SCALE)
+        return gaussian_of(self._affine(tf.cast(features, tf.float32)))
 
 
 class Blocks(keras.layers.Layer):

@@ -20,15 +20,11 @@ class SameNoiseVAE(HierarchicalVAE):
 
 
 def images(exact: bool = False) -> HierarchicalVAE:
-    """A vector above two grids, of which the lower has a prior that goes from place to place."""
+    """A vector above a grid with a prior that goes from place to place."""
     return (SameNoiseVAE if exact else HierarchicalVAE)(
         (8, 8, 1),
-        [
-            Level((3,), 6, 0),
-            Level((2, 2, 1), 5, 0),
-            Level((4, 4, 2), 4, 1, AutoregressiveGrid(4, 1, 3)),
-        ],
-        likelihood=distributions.likelihoods.Normal(0.4),
+        [Level((3,), 6, 0), Level((4, 4, 1), 4, 1, AutoregressiveGrid(4, 1, 3))],
+        likelihood=distributions.Normal(0.4),
         bound=ELBO(beta=0.9, free_bits=0.01),
         ema_decay=0.9,
         seed=2,
@@ -39,8 +35,8 @@ def points(exact: bool = False) -> HierarchicalVAE:
     """Two vectors, by a bound of several draws."""
     return (SameNoiseVAE if exact else HierarchicalVAE)(
         (2,),
-        [Level((2,), 8, 2), Level((3,), 6, 0)],
-        likelihood=distributions.likelihoods.Normal(0.5, by_feature=True),
+        [Level((2,), 8, 1), Level((3,), 6, 0)],
+        likelihood=distributions.Normal(0.3, by_feature=True),
         bound=ImportanceWeighted(3),
         draw_samples=True,
     )
