@@ -353,7 +353,7 @@ MODELS = (
     ModelCase("moments", moments.matching, images, unserved=None),
     ModelCase("mmd", moments.mmd, vectors, unserved=None),
     ModelCase("ratio", moments.ratio, vectors, unserved=None),
-    ModelCase("levels_vae", levels_vae.images, images, unserved=_trained_decoder),
+    ModelCase("levels_vae", levels_vae.images, images, falls=False, unserved=_trained_decoder),
     ModelCase(
         "vae_labels",
         vae_models.labels,

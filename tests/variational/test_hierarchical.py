@@ -178,6 +178,18 @@ def test_an_estimate_in_parts_is_that_of_all_draws(num_samples):
     assert max(part.shape[1] for part in seen) <= 8
 
 
+def test_training_raises_the_bound_and_the_top_comes_to_tell_which_image_it_is(images):
+    keras.utils.set_random_seed(0)
+    model = HierarchicalVAE((8, 8, 1), [Level((3,), 8, 0), Level((4, 4, 1), 8, 0)], Normal(0.2))
+    model.compile(keras.optimizers.Adam(1e-2))
+    step = tf.function(model.train_step, autograph=False)
+    logs = [step({"x": tf.constant(images)}) for _ in range(150)]
+    assert float(logs[0]["log_prob_bound"]) < -100
+    assert float(logs[-1]["log_prob_bound"]) > 0
+    assert float(logs[0]["kl_0"]) < 0.1
+    assert float(logs[-1]["kl_0"]) > math.log(4)  # Of four images.
+
+
 # Verbs.
 
 

@@ -24,7 +24,7 @@ def images(exact: bool = False) -> HierarchicalVAE:
     return (SameNoiseVAE if exact else HierarchicalVAE)(
         (8, 8, 1),
         [Level((3,), 6, 0), Level((4, 4, 1), 4, 1, AutoregressiveGrid(4, 1, 3))],
-        likelihood=distributions.Normal(0.4),
+        likelihood=distributions.Normal(0.9),
         bound=ELBO(beta=0.9, free_bits=0.01),
         ema_decay=0.9,
         seed=2,
