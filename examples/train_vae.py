@@ -59,8 +59,13 @@ def main(workdir: Path, strategy: tf.distribute.Strategy) -> None:
     runner.claim_workdir(workdir, strategy)
     print(f"{train}\n{heldout}")
     epochs = data_flags.num_epochs(FLAGS.epochs, EPOCHS, data_flags.STEPS, size, len(train))
+    classifiers = judges.Classifiers(workdir, train)
     if scorer:
-        scorer.prepare(judges.Classifiers(workdir, train))
+        scorer.prepare(classifiers)
+    if FLAGS.recipe == "perceptual":
+        distance = vae_models.perceptual_distance(classifiers, train)
+        with strategy.scope():
+            model = vae_models.make_model(train, distance)
     verbose, bars = progress(epochs)
     drawn = specs.is_image(model.event_spec) or model.event_shape == (2,)
     sheets = tfgen.callbacks.SampleGrid(workdir / "sheets", every=max(1, epochs // 10))
@@ -90,7 +95,7 @@ def main(workdir: Path, strategy: tf.distribute.Strategy) -> None:
 
 def likelihood(model: Any, heldout: tfgen.data.Examples) -> dict[str, Any]:
     """Returns, and prints, the mean of what bounds log p(x) of held-out examples, or is it."""
-    able = model.capabilities()
+    able = model.capabilities() & {"log_prob", "log_prob_bound"}
     rows = np.arange(min(len(heldout), FLAGS.num_bounded))
     x, condition = heldout.as_float(rows), labels_of(model, heldout, rows)
     found: dict[str, Any] = {}
@@ -101,7 +106,8 @@ def likelihood(model: Any, heldout: tfgen.data.Examples) -> dict[str, Any]:
         }
     if "log_prob" in able:
         found["log_prob"] = float(np.mean(model.log_prob(x, condition)))
-    print("nats of held-out examples:", found)
+    if found:
+        print("nats of held-out examples:", found)
     return found
 
 

@@ -4,13 +4,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import image_levels
+import judges
 import keras
 import numpy as np
 import runner
 from absl import flags
 
 import tfgen
-from tfgen import bijectors, distributions, flows, networks, variational
+from tfgen import bijectors, distributions, flows, losses, metrics, networks, variational
 from tfgen.core.checks import expected
 from tfgen.variational import posteriors
 
@@ -45,7 +46,21 @@ flags.DEFINE_integer("num_draws", 5, "Of latents for each example, of iwae and d
 flags.DEFINE_float("beta", 1.0, "Of the KL divergence.", 0.0)
 flags.DEFINE_integer("warmup_steps", 0, "Over which beta rises from 0.", 0)
 flags.DEFINE_float("free_bits", 0.0, "Nats of the KL divergence that cost nothing.", 0.0)
-flags.DEFINE_integer("num_components", 50, "Of vamp and mixture_prior.", 1)
+flags.DEFINE_integer(
+    "num_components", 50, "Of vamp, mixture_prior, mixture, and autoencoder's sampler.", 1
+)
+flags.DEFINE_enum(
+    "sampler",
+    "mixture",
+    ["gaussian", "mixture", "flow"],
+    "Of the codes of autoencoder, which is fitted to them once it is trained.",
+)
+flags.DEFINE_float("mmd_weight", 100.0, "Of the squared MMD between codes and prior, of wae.", 0.0)
+flags.DEFINE_float("perceptual_weight", 20.0, "Nats of the distance of perceptual.", 0.0)
+flags.DEFINE_float("feature_scale", 0.3, "Deviation of the features of vaegan, vae_dis.", 1e-6)
+flags.DEFINE_list(
+    "levels", ["2", "4"], "Side of the grids of hierarchical, below a vector of --latent_dim."
+)
 flags.DEFINE_integer("flow_layers", 4, "Of planar, radial, iaf and flow_prior.", 1)
 flags.DEFINE_float("ema_decay", 0.99, "Of the average of the weights; 0 for none.", 0.0, 1.0)
 flags.DEFINE_bool("conditional", False, "Give the model the labels of the data.")
@@ -103,6 +118,58 @@ def _of_components(options: dict[str, Any]) -> dict[str, Any]:
     return {name: options[name] for name in ("num_classes", "seed") if name in options}
 
 
+def _autoencoder(shape: Sequence[int], **options: Any) -> variational.FittedSampler:
+    """Returns an autoencoder, and a density that is fitted to its codes."""
+    size = (FLAGS.latent_dim,)
+    samplers = {
+        "gaussian": lambda: variational.GaussianModel(size),
+        "mixture": lambda: variational.MixtureModel(
+            size, FLAGS.num_components, regularization=1e-3
+        ),
+        "flow": lambda: flows.recipes.maf(size, FLAGS.flow_layers, (64, 64)),
+    }
+    coded = variational.Autoencoder(*_networks(shape), *size, event_shape=shape, **options)
+    return variational.FittedSampler(coded, samplers[FLAGS.sampler](), seed=FLAGS.seed)
+
+
+def _wae(shape: Sequence[int], **options: Any) -> variational.WAE:
+    options |= {"event_shape": shape, "weight": FLAGS.mmd_weight}
+    return variational.WAE(*_networks(shape), FLAGS.latent_dim, **options)
+
+
+def _vaegan(adversarial_weight: float) -> Callable[..., variational.VAEGAN]:
+    def make(shape: Sequence[int], **options: Any) -> variational.VAEGAN:
+        del options["likelihood"]  # Only the mean of one is asked for.
+        if FLAGS.architecture == "infogan":
+            filters = (FLAGS.filters, 2 * FLAGS.filters)
+            discriminator = networks.InfoGANDiscriminator(FLAGS.units, filters)
+        else:
+            units = [int(size) for size in FLAGS.hidden_units]
+            discriminator = networks.MLP((1,), units, activation="leaky_relu")
+        return variational.VAEGAN(
+            *_networks(shape),
+            discriminator,
+            FLAGS.latent_dim,
+            event_shape=shape,
+            feature_scale=FLAGS.feature_scale,
+            adversarial_weight=adversarial_weight,
+            **options,
+        )
+
+    return make
+
+
+def _hierarchical(shape: Sequence[int], **options: Any) -> variational.HierarchicalVAE:
+    """Returns levels of a vector above grids, which double, or of two vectors."""
+    top = variational.Level((FLAGS.latent_dim,), 2 * FLAGS.filters)
+    below = [variational.Level((FLAGS.latent_dim,), FLAGS.filters)]
+    if len(shape) == 3:
+        sides = [int(side) for side in FLAGS.levels]
+        below = [variational.Level((side, side, 4), FLAGS.filters) for side in sides]
+    options |= {"bound": _bound(), "draw_samples": FLAGS.draw_samples}
+    return variational.HierarchicalVAE(shape, [top, *below], **options)
+
+
 RECIPES: dict[str, Callable[..., Any]] = {
     "vae": _vae,
     "iwae": _importance_weighted(False),
@@ -116,6 +183,12 @@ RECIPES: dict[str, Callable[..., Any]] = {
         lambda: distributions.DiagonalMixture(FLAGS.latent_dim, FLAGS.num_components)
     ),
     "flow_prior": _with_prior(_flow_prior),
+    "perceptual": _vae,
+    "hierarchical": _hierarchical,
+    "autoencoder": _autoencoder,
+    "wae": _wae,
+    "vaegan": _vaegan(1.0),
+    "vae_dis": _vaegan(0.0),
     "gaussian": lambda shape, **options: variational.GaussianModel(
         shape, regularization=1e-3, **_of_components(options)
     ),
@@ -140,8 +213,12 @@ def _likelihood(train: tfgen.data.Examples) -> distributions.Likelihood:
     return LIKELIHOODS[name](levels)
 
 
-def make_model(train: tfgen.data.Examples) -> Any:
+def make_model(train: tfgen.data.Examples, distance: Any = None) -> Any:
     """Returns the model that the flags describe, compiled.
+
+    Args:
+        train: the data.
+        distance: of perceptual, between images, [batch]; any will do to try the flags.
 
     Raises:
         ValueError: when the data do not suit it.
@@ -154,6 +231,10 @@ def make_model(train: tfgen.data.Examples) -> Any:
         "ema_decay": FLAGS.ema_decay or None,
         "seed": FLAGS.seed,
     }
+    if FLAGS.recipe == "perceptual":
+        judges.check_labels(train, "another recipe than perceptual")
+        given = (options["likelihood"], distance or losses.SquaredError())
+        options["likelihood"] = distributions.PerceptualLikelihood(*given, FLAGS.perceptual_weight)
     if FLAGS.conditional:
         if train.num_classes is None:
             raise ValueError(expected("data with labels", train))
@@ -162,6 +243,17 @@ def make_model(train: tfgen.data.Examples) -> Any:
     optimizer = None if FLAGS.learning_rate is None else keras.optimizers.Adam(FLAGS.learning_rate)
     model.compile(optimizer, jit_compile=FLAGS.jit_compile)
     return model
+
+
+def perceptual_distance(
+    classifiers: judges.Classifiers, train: tfgen.data.Examples
+) -> losses.Perceptual:
+    """Returns the distance over a classifier of the data, which is trained if need be."""
+    network = classifiers.perceptual()
+    levels = metrics.feature_levels(network)
+    return losses.Perceptual.balanced(
+        network, levels, train.as_float(slice(0, 512)), pixel_weight=0.0
+    )
 
 
 def binarized(examples: tfgen.data.Examples) -> tfgen.data.Examples:

@@ -264,10 +264,11 @@ class HierarchicalVAE(GenerativeModel):
         total = tf.add_n([terms[f"kl_{number}"] for number in range(len(self.levels))])
         return terms | {"kl": total}
 
-    def end_epoch(self, epoch: int, logs: Mapping[str, float]) -> None:
+    def end_epoch(self, epoch: int, logs: Mapping[str, float]) -> dict[str, float]:
         """Warns, once, when a level has told nothing for two epochs."""
         numbers = range(len(self.levels))
         self._quiet.see({f"latents of level {n}": logs.get(f"kl_{n}", math.inf) for n in numbers})
+        return {}
 
     # Inside.
 
