@@ -87,12 +87,18 @@ RECIPES: dict[str, Callable[[tuple[int, ...]], Flow]] = {
 }
 
 SOFT = Affine(SoftScale(2.0))
+SMALL = keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
 FORMS: dict[str, dict[str, Callable[[tuple[int, ...], int], Flow]]] = {
     "realnvp": {
         "tanh": lambda shape, width: recipes.realnvp(shape, DEPTH, (width, width)),
         "soft": lambda shape, width: recipes.realnvp(shape, DEPTH, (width, width), transform=SOFT),
     },
-    "maf": {"maf": lambda shape, width: recipes.maf(shape, DEPTH, (width, width))},
+    "maf": {
+        "he": lambda shape, width: recipes.maf(shape, DEPTH, (width, width)),
+        "small": lambda shape, width: recipes.maf(
+            shape, DEPTH, (width, width), SOFT, kernel_initializer=SMALL
+        ),
+    },
     "spline": {"linear": spline, "masks": functools.partial(spline, linear=False)},
 }
 """The forms of each flow of real data."""

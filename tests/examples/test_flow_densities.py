@@ -58,12 +58,14 @@ def test_a_table_of_points_and_one_of_real_data(tmp_path):
     assert done.stdout.splitlines()[-1] == f"| planar | {nats:.3f} |"
     assert -3 < nats < -0.7
     assert (tmp_path / "sine.png").is_file()
-    for setting in ("32_0.0", "32_1.0"):  # They were tried, and were bad.
-        keep(tmp_path, f"breast_cancer_maf_maf_{setting}_0", (-1e6, 0.0))
+    settings = [(form, width) for form in ("he", "small") for width in ("32_0.0", "32_1.0")]
+    for form, network in [*settings, ("he", "64_1.0")]:  # They were tried, and two more are bad.
+        keep(tmp_path, f"breast_cancer_maf_{form}_{network}_0", (-1e6, 0.0))
+        keep(tmp_path, f"breast_cancer_maf_{form}_{network}_1", (-1e6, 0.0))
     real = ["--steps=13", "--table=real", "--data=breast_cancer", "--recipes=maf"]
     done = programs.run(FOLDER / "flow_densities.py", *flags, *real)
     assert done.returncode == 0, done.stderr
-    names = ["mixture", *(f"maf_maf_64_1.0_{seed}" for seed in range(3))]
+    names = ["mixture", *(f"maf_small_64_1.0_{seed}" for seed in range(3))]
     files = [tmp_path / f"breast_cancer_{name}.json" for name in names]
     mixture, *pairs = [json.loads(file.read_text())["nats"] for file in files]
     tests = [test for _, test in pairs]

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -80,6 +81,13 @@ def test_couplings_of_realnvp_have_the_transform_given(event_shape):
         model = recipes.realnvp(event_shape, num_scales=1, transform=transform, **sizes)
         couplings = model.bijector.bijectors[-1]
         assert couplings.log_det_is_constant == is_constant
+
+
+@pytest.mark.parametrize("recipe", [recipes.maf, recipes.iaf])
+def test_masked_networks_begin_by_the_initializer_given(recipe):
+    model = recipe((3,), 1, (2,), kernel_initializer=keras.initializers.Constant(0.5))
+    kernels = [w.numpy() for w in model.trainable_weights if w.path.endswith("kernel_0")]
+    np.testing.assert_array_equal(kernels, np.full((1, 3, 2), 0.5))
 
 
 def test_splines_without_linear_maps_move_odd_and_even_entries_in_turn():

@@ -83,6 +83,26 @@ def test_it_begins_at_zero_and_masks_are_no_weights():
     ]
 
 
+@pytest.mark.parametrize("initializer", ["he_uniform", keras.initializers.HeUniform()])
+def test_each_kernel_begins_with_numbers_of_its_own(initializer):
+    network = MADE((3, 3, 3), kernel_initializer=initializer)
+    network.build((None, 3))
+    first, second, third, _ = [kernel.numpy() for kernel in network._kernels]
+    for one, other in ((first, second), (second, third)):
+        assert not np.any(one == other)
+
+
+def test_kernels_begin_by_the_initializer_given():
+    network = MADE((2,), kernel_initializer=keras.initializers.Constant(0.5))
+    network.build((None, 3))
+    again = MADE.from_config(network.get_config())
+    again.build((None, 3))
+    for made_so in (network, again):
+        np.testing.assert_array_equal(made_so._kernels[0], np.full((3, 2), 0.5))
+    with pytest.raises(TypeError, match="`kernel_initializer` of Keras"):
+        MADE((2,), kernel_initializer=0.5)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

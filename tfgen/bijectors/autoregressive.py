@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from tfgen.bijectors.bijector import Bijector, Result, Shape
@@ -30,10 +31,11 @@ class MaskedAutoregressive(Bijector):
     Args:
         hidden_units: the width of each hidden layer of the network.
         transform: T, of each number by itself; `Affine(SoftScale())` where it is None.
-        activation, residual, mask_seed: of the network, as for `tfgen.layers.MADE`.
+        activation, residual, mask_seed, kernel_initializer: of the network, as for
+            `tfgen.layers.MADE`.
 
     Raises:
-        TypeError: when the transform is no transform.
+        TypeError: when the transform is no transform, or the initializer of another kind.
         ValueError: when the network is not as described there.
 
     Reference: Papamakarios, Pavlakou and Murray, "Masked Autoregressive Flow for Density
@@ -49,6 +51,7 @@ class MaskedAutoregressive(Bijector):
         activation: Any = "relu",
         residual: bool = False,
         mask_seed: int | None = None,
+        kernel_initializer: str | keras.initializers.Initializer = "he_uniform",
         **kwargs: object,
     ) -> None:
         super().__init__(**kwargs)
@@ -61,6 +64,7 @@ class MaskedAutoregressive(Bijector):
             activation,
             residual,
             mask_seed,
+            kernel_initializer,
             dtype=self.dtype_policy,
             name="network",
         )
@@ -68,6 +72,7 @@ class MaskedAutoregressive(Bijector):
         self.activation = self.network.activation
         self.residual = residual
         self.mask_seed = mask_seed
+        self.kernel_initializer = kernel_initializer
 
     def _build(self, event_shape: Shape, condition_dim: int | None) -> None:
         self._dim = math.prod(event_shape)

@@ -90,11 +90,15 @@ def glow_steps(
 
 
 def autoregressive(
-    num_layers: int, hidden_units: Sequence[int], transform: Transform | None
+    num_layers: int,
+    hidden_units: Sequence[int],
+    transform: Transform | None,
+    kernel_initializer: str | keras.initializers.Initializer,
 ) -> list[Bijector]:
     steps = []
     for _ in range(at_least(1, "num_layers", num_layers)):
-        steps += [ActNorm(), MaskedAutoregressive(hidden_units, transform), Reverse()]
+        layer = MaskedAutoregressive(hidden_units, transform, kernel_initializer=kernel_initializer)
+        steps += [ActNorm(), layer, Reverse()]
     return steps[:-1]
 
 

@@ -195,6 +195,7 @@ def maf(
     hidden_units: Sequence[int] = (512, 512),
     transform: Transform | None = None,
     alpha: float = 1e-6,
+    kernel_initializer: str | keras.initializers.Initializer = "he_uniform",
     **kwargs: Any,
 ) -> Flow:
     """Papamakarios, Pavlakou and Murray, 2017, https://arxiv.org/abs/1705.07057.
@@ -208,8 +209,9 @@ def maf(
         transform: of each number, affine unless given; `RationalQuadraticSpline()` makes it the
             autoregressive NSF.
         alpha: of the logit of images.
+        kernel_initializer: of the networks, as for `tfgen.layers.MADE`.
     """
-    layers = autoregressive(num_layers, hidden_units, transform)
+    layers = autoregressive(num_layers, hidden_units, transform, kernel_initializer)
     steps = [*as_vector(event_shape, alpha), *layers]
     return compiled(steps, event_shape, keras.optimizers.Adam(1e-4), **kwargs)
 
@@ -220,6 +222,7 @@ def iaf(
     hidden_units: Sequence[int] = (512, 512),
     transform: Transform | None = None,
     alpha: float = 1e-6,
+    kernel_initializer: str | keras.initializers.Initializer = "he_uniform",
     **kwargs: Any,
 ) -> Flow:
     """Kingma et al., 2016, https://arxiv.org/abs/1606.04934: MAF turned round.
@@ -228,9 +231,9 @@ def iaf(
     likelihood slow for more than a few.
 
     Args:
-        num_layers, hidden_units, transform, alpha: as for `maf`.
+        num_layers, hidden_units, transform, alpha, kernel_initializer: as for `maf`.
     """
-    layers = autoregressive(num_layers, hidden_units, transform)
+    layers = autoregressive(num_layers, hidden_units, transform, kernel_initializer)
     turned = [Invert(b) if isinstance(b, MaskedAutoregressive) else b for b in layers]
     steps = [*as_vector(event_shape, alpha), *turned]
     return compiled(steps, event_shape, keras.optimizers.Adam(1e-4), **kwargs)

@@ -28,8 +28,11 @@ class MADE(Configurable, keras.layers.Layer):
         activation: of the hidden layers, as Keras knows it.
         residual: whether each hidden layer after the first adds its input to its output.
         mask_seed: of degrees that are drawn uniformly, >= 0; None for all degrees in equal shares.
+        kernel_initializer: of the kernels of hidden layers, as Keras knows it; small tables are
+            fitted better with `VarianceScaling(1 / 3, "fan_in", "uniform")`, 2.4 times as small.
 
     Raises:
+        TypeError: when the initializer is of another kind.
         ValueError: when there is no hidden layer, a number is out of range, or the hidden layers of
             a residual network differ in width.
 
@@ -44,6 +47,7 @@ class MADE(Configurable, keras.layers.Layer):
         activation: Any = "relu",
         residual: bool = False,
         mask_seed: int | None = None,
+        kernel_initializer: str | keras.initializers.Initializer = "he_uniform",
         **kwargs: object,
     ) -> None:
         super().__init__(**kwargs)
@@ -53,10 +57,13 @@ class MADE(Configurable, keras.layers.Layer):
             raise ValueError(expected("`hidden_units` of one width", self.hidden_units))
         if mask_seed is not None:
             check_seed("mask_seed", mask_seed)
+        if not isinstance(kernel_initializer, str | keras.initializers.Initializer):
+            raise TypeError(expected("`kernel_initializer` of Keras", repr(kernel_initializer)))
         self.num_params = num_params
         self.activation = keras.activations.get(activation)
         self.residual = residual
         self.mask_seed = mask_seed
+        self.kernel_initializer = kernel_initializer
 
     def build(self, x_shape: Sequence[int | None], condition_shape: Any = None) -> None:
         """Makes the weights.
@@ -78,7 +85,7 @@ class MADE(Configurable, keras.layers.Layer):
         for number, mask in enumerate(self._masks):
             of_kernel, of_bias = "zeros", "zeros"
             if number < len(self.hidden_units):
-                of_kernel, of_bias = "he_uniform", spread(mask.sum() / mask.shape[1])
+                of_kernel, of_bias = self._of_kernel(), spread(mask.sum() / mask.shape[1])
             kernel = self.add_weight(mask.shape, name=f"kernel_{number}", initializer=of_kernel)
             bias = self.add_weight(mask.shape[1:], name=f"bias_{number}", initializer=of_bias)
             self._kernels.append(kernel)
@@ -88,6 +95,11 @@ class MADE(Configurable, keras.layers.Layer):
             shape = (int(condition_shape[-1]), self.hidden_units[0])
             self._condition_kernel = self.add_weight(shape, name="condition_kernel")
         self.built = True
+
+    def _of_kernel(self) -> keras.initializers.Initializer:
+        """Returns an initializer of its own for each kernel: a shared one would repeat itself."""
+        found = keras.initializers.get(self.kernel_initializer)
+        return found.clone() if found is self.kernel_initializer else found
 
     def _degrees(self, low: int) -> list[np.ndarray]:
         """Returns the degrees of the inputs and of each hidden layer, of which `low` is the least.
