@@ -35,12 +35,12 @@ class MixtureModel(ComponentsModel):
     from each other as means (k-means++), equal weights, and the variances about the nearest mean;
     of a dataset, from those of its first batch.
 
-    The likelihood never falls from epoch to epoch: where a covariance with its regularization is
-    less likely than the one of before, that stays, and it ends within about twice `regularization`
-    of where EM alone would take it. Every variance of a component is at least
-    `regularization`, which keeps a component on a single example from a density without bound; with
-    0, a covariance that is singular is refused. A component without examples keeps its mean and its
-    covariance, at weight 0.
+    The likelihood never falls from epoch to epoch. Where the regularization, which EM does not know
+    of, could make it fall, covariances that it makes less likely than those of before stay as they
+    are: they end within about twice `regularization` of where EM would take them. Every variance of
+    a component is at least `regularization`, which keeps a component on a single example from a
+    density without bound; with 0, a covariance that is singular is refused. A component without
+    examples keeps its mean and its covariance, at weight 0.
 
     `classify` returns the responsibilities. At temperature t, each component is sampled at it, and
     the weights stay as they are. Samples of images are cut off at [0, 1].
@@ -130,13 +130,24 @@ class MixtureModel(ComponentsModel):
     def settle(
         self, counts: np.ndarray, covariances: np.ndarray, roots: np.ndarray
     ) -> tuple[np.ndarray, float]:
-        """Takes the weights; returns the likelier roots, and the log-likelihood of before."""
-        smallest = np.finfo(np.float64).tiny
-        self.logits.assign(np.log(np.maximum(counts / counts.sum(), smallest)))
-        old = self.roots.numpy()
-        better = self.mean_log_prob(roots, covariances) >= self.mean_log_prob(old, covariances)
-        roots = np.where(better.reshape([-1] + [1] * (roots.ndim - 1)), roots, old)
+        """Takes the weights; returns roots that keep the likelihood, and that of before."""
+        logits = np.log(np.maximum(counts / counts.sum(), np.finfo(np.float64).tiny))
+        before = tf.nn.log_softmax(self.logits.value).numpy() + self._mean_log_prob_before(
+            covariances
+        )
+        old, new = self.roots.numpy(), self.mean_log_prob(roots, covariances)
+        if counts @ (logits + new - before) < 0:
+            better = new >= self.mean_log_prob(old, covariances)
+            roots = np.where(better.reshape([-1] + [1] * (roots.ndim - 1)), roots, old)
+        self.logits.assign(logits)
         return roots, self.log_likelihood.numpy() / counts.sum()
+
+    def _mean_log_prob_before(self, covariances: np.ndarray) -> np.ndarray:
+        """Returns the mean log density, by the parameters of before, of what moments are about."""
+        moves = self.running_means.value - self.means.value
+        ones = tf.ones([self.num_components, 1], tf.float64)
+        shifts = self.covariance.scatter(moves[:, tf.newaxis], ones).numpy()
+        return self.mean_log_prob(self.roots.numpy(), covariances + shifts)
 
     def log_prob_rows(self, x: tf.Tensor, condition: Conditions | None = None) -> tf.Tensor:
         """Returns the exact log density of each example, [batch], in nats."""
