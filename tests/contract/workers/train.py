@@ -26,6 +26,8 @@ FITS = {
     "began": {"epochs": 2},
     "bigan": {"epochs": 2},
     "levels_vae": {"epochs": 2},
+    "fitted_sampler": {"epochs": {"autoencoder": 2, "sampler": 3}},
+    "vaegan": {"epochs": 2},
     "flow_images": {"epochs": 2},
     "flow_residual": {"epochs": 3},
     "tokens": {"epochs": 2},
