@@ -100,8 +100,8 @@ class HierarchicalVAE(GenerativeModel):
         if self._event.dtype.is_integer:
             raise ValueError(expected("a likelihood of floats", type(likelihood).__name__))
         self.encoder = BottomUp(event_shape, levels)
-        self.decoder = TopDown(event_shape, levels)
         self.levels = self.encoder.levels
+        self.decoder = TopDown(event_shape, self.levels)
         self.draw_samples = draw_samples
         self.ema_decay = ema_decay
         if not self.likelihood.built:

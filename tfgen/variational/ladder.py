@@ -39,7 +39,7 @@ class BottomUp(Configurable, keras.layers.Layer):
         self.levels = check_levels(shape, levels)
         self._resized, self._blocks, self._merged, self._heads = [], [], [], []
         dtype = self.dtype_policy
-        for number in reversed(range(len(levels))):
+        for number in reversed(range(len(self.levels))):
             level = self.levels[number]
             self._resized.append(Resized(shape, level.features_shape, dtype))
             shape = level.features_shape
