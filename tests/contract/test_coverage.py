@@ -57,6 +57,8 @@ MACHINERY = {
     "tfgen.callbacks.reset.ResetOptimizers": "a callback; not saved with a model",
     "tfgen.callbacks.sample_grid.SampleGrid": "a callback; not saved with a model",
     "tfgen.model.inversion.Encoding": "a named tuple",
+    "tfgen.variational.bounds.Evidence": "a named tuple",
+    "tfgen.variational.vamp.PosteriorMixture": "what VampPrior is at a step; tested with its cases",
     "tfgen.distributions.arrays.ArrayDistribution": "what tests/metrics and tests/implicit call",
     "tfgen.implicit.curve.Curve": "a function with its slope; tested in tests/implicit",
     "tfgen.implicit.density.OutputDensity": "of a function; tested in tests/implicit",

@@ -11,23 +11,23 @@ import tensorflow as tf
 from tests.contract import cases, processes
 
 
-def from_worker(part: str, folder: Path) -> dict[str, Any]:
+def from_worker(part: str, folder: Path, chosen: list[cases.ModelCase]) -> dict[str, Any]:
     """Returns what `workers/replicas.py` writes; devices must be made before TensorFlow starts."""
-    path = folder / f"{part}.pickle"
-    processes.run("-m", "tests.contract.workers.replicas", part, path)
+    path, names = folder / f"{part}.pickle", [case.name for case in chosen]
+    processes.run("-m", "tests.contract.workers.replicas", part, path, *names)
     return pickle.loads(path.read_bytes())
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory):
+def results(chosen, tmp_path_factory):
     """What came of single steps."""
-    return from_worker("steps", tmp_path_factory.mktemp("replicas"))
+    return from_worker("steps", tmp_path_factory.mktemp("replicas"), chosen)
 
 
 @pytest.fixture(scope="module")
-def fits(tmp_path_factory):
+def fits(chosen, tmp_path_factory):
     """What came of `fit`."""
-    return from_worker("fits", tmp_path_factory.mktemp("replicas"))
+    return from_worker("fits", tmp_path_factory.mktemp("replicas"), chosen)
 
 
 def assert_close(a: dict[str, np.ndarray], b: dict[str, np.ndarray], **tolerance: float) -> None:

@@ -1,11 +1,11 @@
-"""Trains every case on two logical CPUs and on one, and writes what came of it.
+"""Trains cases on two logical CPUs and on one, and writes what came of it.
 
-Usage: python -m tests.contract.workers.replicas {steps|fits} RESULTS.pickle
+Usage: python -m tests.contract.workers.replicas {steps|fits} RESULTS.pickle CASE ...
 """
 
 import pickle
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -179,20 +179,20 @@ def dropout() -> list[list[np.ndarray]]:
     return found
 
 
-def fits() -> dict[str, Any]:
+def fits(names: Sequence[str]) -> dict[str, Any]:
     """Returns what came of `fit`, whose steps run in graphs."""
-    return {case.name: fit(case) for case in cases.MODELS}
+    return {name: fit(cases.named(name)) for name in names}
 
 
-def steps() -> dict[str, Any]:
+def steps(names: Sequence[str]) -> dict[str, Any]:
     """Returns what came of single steps."""
     both = {"alone": ALONE, "mirrored": STRATEGY}
     optimizers = {"row_sgd": lambda: RowSGD(0.5), "row_adam": lambda: RowAdam(0.1)}
     return {
         "index": INDEX,
         "steps": {
-            case.name: {name: one_step(case, strategy) for name, strategy in both.items()}
-            for case in cases.MODELS
+            name: {key: one_step(cases.named(name), of) for key, of in both.items()}
+            for name in names
         },
         "overflow": overflow(),
         "dropout": dropout(),
@@ -204,10 +204,10 @@ def steps() -> dict[str, Any]:
     }
 
 
-def main(part: str, path: str) -> None:
-    """Writes the results of all cases."""
+def main(part: str, path: str, *names: str) -> None:
+    """Writes the results of cases."""
     parts = {"steps": steps, "fits": fits}
-    Path(path).write_bytes(pickle.dumps(parts[part]()))
+    Path(path).write_bytes(pickle.dumps(parts[part](names)))
 
 
 if __name__ == "__main__":
