@@ -117,7 +117,11 @@ def test_a_dataset_trains_both_stages_and_has_to_end():
         codes_of(model, dataset.repeat())
 
 
-@pytest.mark.parametrize("both", [True, False], ids=["both", "sampler_alone"])
+@pytest.mark.parametrize(
+    "both",
+    [pytest.param(True, marks=pytest.mark.slow), False],
+    ids=["both", "sampler_alone"],
+)
 def test_labels_reach_the_parts_that_take_them(both):
     """The sampler of each label learns the codes of its own examples."""
     labels = np.arange(NUM) % 4 // 2  # The upper or the lower half.

@@ -91,7 +91,11 @@ def test_a_distance_of_no_weight_changes_nothing():
     np.testing.assert_allclose(*losses, rtol=1e-6)
 
 
-@pytest.mark.parametrize("bound", [None, ImportanceWeighted(3)], ids=["elbo", "iwae"])
+@pytest.mark.parametrize(
+    "bound",
+    [None, pytest.param(ImportanceWeighted(3), marks=pytest.mark.slow)],
+    ids=["elbo", "iwae"],
+)
 def test_training_brings_means_closer(bound):
     keras.utils.set_random_seed(0)
     model = vae(bound=bound)

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tests.small_models import COMPLAINT, blocks
+from tfgen import data
 from tfgen.bijectors import MaskedAutoregressive
 from tfgen.core import random
 from tfgen.distributions import (
@@ -15,7 +16,7 @@ from tfgen.distributions import (
     Normal,
     StandardNormal,
 )
-from tfgen.losses import Hinge, NonSaturating, Relativistic
+from tfgen.losses import RBF, Hinge, NonSaturating, Relativistic, squared_mmd
 from tfgen.networks import MLP, InfoGANDiscriminator
 from tfgen.variational import VAEGAN, DiagonalPosterior, FlowPosterior
 
@@ -138,6 +139,7 @@ def test_samples_are_decoded_draws_at_their_temperature():
     assert "log_prob_bound" not in model.capabilities()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weight", [0.0, 1.0])
 def test_it_learns_to_reconstruct(weight):
     keras.utils.set_random_seed(0)
@@ -148,6 +150,39 @@ def test_it_learns_to_reconstruct(weight):
     model.fit(blocks(64), batch_size=16, epochs=60, verbose=0)
     after = np.abs(model.reconstruct(blocks(4)) - blocks(4)).mean()
     assert after < 0.4 * before
+
+
+def on_digits(weight):
+    """Returns a model trained on digits, with batch normalisation in its discriminator."""
+    keras.utils.set_random_seed(0)
+    model = VAEGAN(
+        MLP((128,), (128,), activation="relu"),
+        MLP((128,), (128,), activation="relu", output_activation="relu"),
+        InfoGANDiscriminator(64, (16, 32), batch_norm=True),
+        latent_dim=8,
+        event_shape=(8, 8, 1),
+        feature_layer=1,
+        feature_scale=0.1,
+        adversarial_weight=weight,
+    )
+    model.compile(keras.optimizers.Adam(1e-3, beta_1=0.5))
+    model.fit(data.load("digits", split="train", batch_size=64), epochs=40, verbose=0)
+    return model
+
+
+@pytest.mark.slow
+def test_digits_come_back_and_samples_are_nearer_to_them_for_the_game():
+    """Errors are those of unseen digits, far below those of the mean digit."""
+    x = data.load("digits", split="test").as_float()
+    distances = {}
+    for weight in (0.0, 1.0):
+        model = on_digits(weight)
+        errors = np.sum((model.reconstruct(x) - x) ** 2, axis=(1, 2, 3))
+        spread = np.sum((x - x.mean(0)) ** 2, axis=(1, 2, 3))
+        assert errors.mean() < 0.5 * spread.mean()
+        sides = (tf.reshape(part, [len(x), -1]) for part in (model.sample(len(x), seed=0), x))
+        distances[weight] = float(squared_mmd(*sides, RBF((1.0, 2.0, 4.0))))
+    assert distances[1.0] < 0.8 * distances[0.0]
 
 
 def test_each_group_has_an_optimizer_of_its_own():

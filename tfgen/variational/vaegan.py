@@ -34,7 +34,8 @@ class VAEGAN(EncodedModel):
     where x' is decoded from z ~ q(z | x), and x_p from z_p ~ p(z). A step does these updates in
     this order, with the same noise. The squares are summed: up to a constant, the second term is
     -log N(f(x); f(x'), s^2 I), in nats, with s = 1 in the paper, whose features are thousands. Of
-    few or small features a smaller s keeps the KL divergence from drowning them. The paper's gamma
+    few or small features a smaller s keeps the KL divergence from drowning them, and batch
+    normalisation of D, as in the paper, keeps it from scaling them at will. The paper's gamma
     is `1 / adversarial_weight`. With `adversarial_weight=0` the decoder learns to reconstruct
     alone, in features by which D learns to tell real from decoded: VAE_Dis of the paper.
 
