@@ -11,6 +11,7 @@ from pathlib import Path
 COMMANDS = {
     "train gan": ("train_gan.py", "trains a GAN by the name of its recipe"),
     "train flow": ("train_flow.py", "trains a normalizing flow by the name of its recipe"),
+    "train vae": ("train_vae.py", "trains a variational model by the name of its recipe"),
     "train glann": ("train_glann.py", "trains GLANN"),
     "sample": ("sample.py", "writes samples of a saved or exported model"),
     "score": ("score.py", "scores images, models or data sets against others"),

@@ -23,7 +23,16 @@ def run(*words, command=(sys.executable, "-X", "importtime", str(COMMAND)), **op
 def test_what_there_is_without_tensorflow(words):
     done = run(*words)
     assert done.returncode == 0
-    for name in ("train gan", "train flow", "train glann", "sample", "score", "export", "serve"):
+    for name in (
+        "train gan",
+        "train flow",
+        "train vae",
+        "train glann",
+        "sample",
+        "score",
+        "export",
+        "serve",
+    ):
         assert f"tfgen {name} " in done.stdout
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "runpy" in imported and not {"tensorflow", "keras", "numpy"} & imported
@@ -34,7 +43,9 @@ def test_what_is_unknown_gets_one_line(words):
     done = run(*words, command=(sys.executable, str(COMMAND)))
     assert done.returncode == 1 and done.stdout == ""
     (line,) = done.stderr.splitlines()
-    assert line.startswith("Expected one of: train gan, train flow, train glann, sample, score,")
+    assert line.startswith(
+        "Expected one of: train gan, train flow, train vae, train glann, sample,"
+    )
     assert line.endswith(f"Received: {' '.join(words)}")
 
 

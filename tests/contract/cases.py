@@ -338,13 +338,13 @@ _codebooks = partial(ModelCase, data=images, state=_code_state, unserved=None)
 
 MODELS = (
     ModelCase("glo_sphere", _glo_sphere, images),
-    ModelCase("glo_ball_mixture", _glo_ball, images),
-    ModelCase("glo_perceptual", _glo_perceptual, images),
+    ModelCase("glo_ball_mixture", _glo_ball, images, variant=True),
+    ModelCase("glo_perceptual", _glo_perceptual, images, variant=True),
     ModelCase("imle_vectors", _imle_vectors, vectors),
-    ModelCase("imle_pixels", _imle_pixels, images, fit={"epochs": 3}),
+    ModelCase("imle_pixels", _imle_pixels, images, fit={"epochs": 3}, variant=True),
     ModelCase("glann", _glann, images, fit={"epochs": {"glo": 2, "imle": 3}}),
     _adversarial("gan", adversarial_models.gan, images),
-    _adversarial("gan_critic", adversarial_models.critic, images, idle=_last_bias),
+    _adversarial("gan_critic", adversarial_models.critic, images, idle=_last_bias, variant=True),
     _adversarial(
         "gan_conditional", adversarial_models.conditional, images, labels=_labels, idle=_last_bias
     ),
@@ -354,9 +354,16 @@ MODELS = (
     _adversarial("gan_bayesian", adversarial_models.bayesian, vectors, variant=True),
     _adversarial("gan_regularized", regularized.gan, vectors, idle=_last_bias, variant=True),
     ModelCase("moments", moments.matching, images, unserved=None),
-    ModelCase("mmd", moments.mmd, vectors, unserved=None),
+    ModelCase("mmd", moments.mmd, vectors, unserved=None, variant=True),
     ModelCase("ratio", moments.ratio, vectors, unserved=None),
-    ModelCase("levels_vae", levels_vae.images, images, falls=False, unserved=_trained_decoder),
+    ModelCase(
+        "levels_vae",
+        levels_vae.images,
+        images,
+        falls=False,
+        unserved=_trained_decoder,
+        variant=True,
+    ),
     ModelCase(
         "vae_labels",
         vae_models.labels,
@@ -403,8 +410,12 @@ MODELS = (
         state=lambda model, groups: model.bijector.non_trainable_variables,
         unserved=lambda model: model.bijector.variables,
     ),
-    ModelCase("flow_on_flow", flow_models.on_flow, vectors, falls=False, unserved=None),
-    ModelCase("flow_images", flow_models.images, levels, falls=False, unserved=_bijector),
+    ModelCase(
+        "flow_on_flow", flow_models.on_flow, vectors, falls=False, unserved=None, variant=True
+    ),
+    ModelCase(
+        "flow_images", flow_models.images, levels, falls=False, unserved=_bijector, variant=True
+    ),
     ModelCase(
         "hybrid_flow", flow_models.hybrid, levels, falls=False, labels=_labels, unserved=_bijector
     ),
@@ -416,7 +427,6 @@ MODELS = (
         {"epochs": 1},
         falls=False,
         unserved=None,
-        variant=True,
     ),
     ModelCase("tokens", _tokens, tokens, labels=_parities, unserved=None),
     _codebooks("codebook", _codebook),

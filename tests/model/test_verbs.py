@@ -34,7 +34,8 @@ def test_the_error_names_models_that_can():
     with pytest.raises(UnsupportedCapability, match=r"models with encode: .*GLANN, GLO"):
         small_imle().encode(tf.zeros([1, 2]))
     with pytest.raises(
-        UnsupportedCapability, match=r"_Center has no sample .*GLANN, GLO, HybridFlow, IMLE"
+        UnsupportedCapability,
+        match=r"_Center has no sample .*GLANN, GLO, GaussianModel, HierarchicalVAE, HybridFlow, IMLE",
     ):
         center().sample(3, seed=0)
 

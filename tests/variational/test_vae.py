@@ -53,6 +53,7 @@ def test_draws_of_the_posterior_are_about_its_mean():
     np.testing.assert_array_equal(z, made.posterior_samples(X[:3], 2000, seed=1))
 
 
+@pytest.mark.ci
 def test_logs_say_where_the_divergence_comes_from():
     def names(**kwargs) -> set[str]:
         return set(vae(**kwargs).fit(X, epochs=1, verbose=0).history)
