@@ -38,7 +38,7 @@ def test_what_there_is_without_tensorflow(words):
     assert "runpy" in imported and not {"tensorflow", "keras", "numpy"} & imported
 
 
-@pytest.mark.parametrize("words", [("trian",), ("train",), ("train", "vae"), ("score.py",)])
+@pytest.mark.parametrize("words", [("trian",), ("train",), ("train", "nade"), ("score.py",)])
 def test_what_is_unknown_gets_one_line(words):
     done = run(*words, command=(sys.executable, str(COMMAND)))
     assert done.returncode == 1 and done.stdout == ""

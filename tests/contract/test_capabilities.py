@@ -83,7 +83,7 @@ def test_a_base_alone_can_do_nothing():
     assert Bare().capabilities() == frozenset()
     with pytest.raises(
         UnsupportedCapability,
-        match=r"^Bare has no sample \(.*GLANN, GLO, GaussianModel, HierarchicalVAE, HybridFlow, IMLE",
+        match=r"^Bare has no sample \(.*GLANN, GLO, GaussianModel, .*HybridFlow, IMLE",
     ):
         Bare().sample(2, seed=0)
 

@@ -35,7 +35,7 @@ def test_the_error_names_models_that_can():
         small_imle().encode(tf.zeros([1, 2]))
     with pytest.raises(
         UnsupportedCapability,
-        match=r"_Center has no sample .*GLANN, GLO, GaussianModel, HierarchicalVAE, HybridFlow, IMLE",
+        match=r"_Center has no sample .*GLANN, GLO, GaussianModel, .*HybridFlow, IMLE",
     ):
         center().sample(3, seed=0)
 
