@@ -25,6 +25,8 @@ LIKELIHOODS: dict[str, Callable[[int], distributions.Likelihood]] = {
     "categorical": lambda levels: distributions.Categorical(levels, levels=True),
 }
 """By name, of a number of levels."""
+MAPS = 16
+"""Channels of the features that infogan's decoder makes."""
 ON_LEVELS = ("logistic", "logistic_mixture", "categorical")
 
 flags.adopt_module_key_flags(image_levels)
@@ -79,7 +81,8 @@ def _networks(shape: Sequence[int]) -> tuple[keras.layers.Layer, keras.layers.La
     """Returns an encoder and a decoder of features."""
     if FLAGS.architecture == "infogan":
         filters = (FLAGS.filters, 2 * FLAGS.filters)
-        decoder = networks.InfoGANGenerator(shape, FLAGS.units, filters[::-1])
+        maps = (*shape[:2], MAPS)  # Features of each pixel, of which likelihoods are made.
+        decoder = networks.InfoGANGenerator(maps, FLAGS.units, filters[::-1])
         return networks.InfoGANEncoder(FLAGS.units, FLAGS.units, filters, True), decoder
     units = [int(size) for size in FLAGS.hidden_units]
     make = lambda: networks.MLP(units[-1:], units[:-1], "tanh", "tanh")  # noqa: E731
@@ -142,7 +145,7 @@ def _vaegan(adversarial_weight: float) -> Callable[..., variational.VAEGAN]:
         del options["likelihood"]  # Only the mean of one is asked for.
         if FLAGS.architecture == "infogan":
             filters = (FLAGS.filters, 2 * FLAGS.filters)
-            discriminator = networks.InfoGANDiscriminator(FLAGS.units, filters)
+            discriminator = networks.InfoGANDiscriminator(FLAGS.units, filters, True)
         else:
             units = [int(size) for size in FLAGS.hidden_units]
             discriminator = networks.MLP((1,), units, activation="leaky_relu")
