@@ -12,6 +12,7 @@ from tests.contract.variational_values import LIKELIHOODS, POSTERIORS
 from tfgen.core import random
 
 DISCRETE = [case for case in LIKELIHOODS if case.num_values]
+ON_LEVELS = [case for case in DISCRETE if case.name not in ("bernoulli", "categorical")]
 
 
 def built(case, rows: int = 1):
@@ -36,6 +37,16 @@ def test_probabilities_of_all_examples_add_up_to_one(case):
     log_prob = likelihood.log_prob(every(case, likelihood), parameters).numpy().astype(np.float64)
     assert log_prob.shape == (case.num_values**4,)
     assert np.exp(log_prob).sum() == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("case", **by_name(ON_LEVELS))
+def test_rounding_of_an_example_changes_nothing(case):
+    likelihood, parameters = built(case)
+    x = every(case, likelihood)
+    moved = x + 0.009 / (case.num_values - 1) * np.sign(0.5 - x)  # What `on_support` lets pass.
+    likelihood.on_support(tf.constant(moved))
+    expected = likelihood.log_prob(x, parameters)
+    np.testing.assert_allclose(likelihood.log_prob(moved, parameters), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("case", **by_name(DISCRETE))

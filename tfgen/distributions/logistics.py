@@ -17,7 +17,6 @@ from tfgen.distributions.likelihoods import Likelihood, bounded_log
 from tfgen.distributions.noise import logit
 
 _MIN_SCALE = 1e-3  # Of x in [-1, 1], a quarter of a cell of 256 levels: narrower gains nothing.
-_EDGE = 1e-3  # Of a cell, by which an example may be off the first or last level.
 
 
 class _Levels(Likelihood):
@@ -32,6 +31,10 @@ class _Levels(Likelihood):
         """Returns examples that are on the levels, or raises."""
         return specs.on_levels(x, self.num_levels)
 
+    def _centered(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns the levels nearest to examples, in [-1, 1]."""
+        return 2.0 * self._level(2.0 * x - 1.0) - 1.0
+
     def _log_cell(self, x: tf.Tensor, mean: tf.Tensor, log_scale: tf.Tensor) -> tf.Tensor:
         """Returns the log-probability of the level of each number, x in [-1, 1]."""
         half = 1.0 / (self.num_levels - 1)
@@ -41,7 +44,7 @@ class _Levels(Likelihood):
         width = 2.0 * half * inverse
         inside = tf.math.log_sigmoid(upper) + tf.math.log_sigmoid(-lower)
         inside += tf.math.log(-tf.math.expm1(-width))
-        edge = 1.0 - _EDGE * half
+        edge = 1.0 - half
         log_p = tf.where(x > edge, tf.math.log_sigmoid(-lower), inside)
         return tf.where(x < -edge, tf.math.log_sigmoid(upper), log_p)
 
@@ -80,8 +83,8 @@ class DiscretizedLogistic(_Levels):
         return mean, bounded_log(raw, _MIN_SCALE)
 
     def log_prob(self, x: tf.Tensor, parameters: tuple) -> tf.Tensor:
-        """Returns log P(x | parameters), [...], in nats."""
-        return self._total(self._log_cell(2.0 * x - 1.0, *parameters))
+        """Returns log P(x | parameters), [...], in nats, of the levels nearest to x."""
+        return self._total(self._log_cell(self._centered(x), *parameters))
 
     def mean(self, parameters: tuple) -> tf.Tensor:
         """Returns m, moved to [0, 1] and cut off there, [batch, *event]."""
@@ -161,8 +164,8 @@ class DiscretizedLogisticMixture(_Levels):
         return mean
 
     def log_prob(self, x: tf.Tensor, parameters: tuple) -> tf.Tensor:
-        """Returns log P(x | parameters), [...], in nats."""
-        channels = tf.unstack((2.0 * x - 1.0)[..., tf.newaxis], axis=-2)
+        """Returns log P(x | parameters), [...], in nats, of the levels nearest to x."""
+        channels = tf.unstack(self._centered(x)[..., tf.newaxis], axis=-2)
         total = parameters[0]
         for number, value in enumerate(channels):
             mean = self._mean_of(number, parameters, channels[:number])
