@@ -308,6 +308,8 @@ def test_a_collapsed_level_is_told_of_once():
     model.end_epoch(2, quiet)
     for epoch in range(2):
         model.end_epoch(epoch, {"kl": 3.0, "kl_0": 1.0, "kl_1": 1e-4 if epoch else 1.0})
+    for epoch in range(2):  # Another collapse of the same level.
+        model.end_epoch(epoch, {"kl": 3.0, "kl_0": 1e-4, "kl_1": 1.0})
 
 
 def test_it_is_what_it_was_when_loaded(tmp_path):

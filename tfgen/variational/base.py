@@ -157,6 +157,7 @@ class QuietLatents:
 
     def __init__(self) -> None:
         self._epochs: dict[str, int] = {}
+        self._told: set[str] = set()
 
     def see(self, divergences: Mapping[str, float]) -> None:
         """Takes note of an epoch.
@@ -166,7 +167,8 @@ class QuietLatents:
         """
         for name, kl in divergences.items():
             self._epochs[name] = self._epochs.get(name, 0) + 1 if kl < 0.01 else 0
-            if self._epochs[name] == 2:
+            if self._epochs[name] == 2 and name not in self._told:
+                self._told.add(name)
                 warnings.warn(
                     expected(
                         f"{name} that say something of examples (a warm-up of beta, free bits, a "
