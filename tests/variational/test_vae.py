@@ -167,6 +167,15 @@ def test_numbers_out_of_range(create, message):
         create()
 
 
+def test_parts_of_another_model_have_to_fit():
+    one = vae(likelihood=distributions.Normal(), posterior=variational.DiagonalPosterior())
+    assert vae(likelihood=one.likelihood, posterior=one.posterior).posterior is one.posterior
+    with pytest.raises(ValueError, match="6 features and 3 latents.*one built for 6 and 2"):
+        vae(latent_dim=3, posterior=one.posterior)
+    with pytest.raises(ValueError, match=r"examples \(5,\).*one built for \(6,\) and \(4"):
+        vae(event_shape=(5,), likelihood=one.likelihood)
+
+
 def test_networks_that_do_not_meet():
     with pytest.raises(ValueError, match="a decoder of inputs"):
         variational.VAE(networks.MLP((3,)), networks.InfoGANDiscriminator(), latent_dim=2)

@@ -61,7 +61,7 @@ class Likelihood(Configurable, keras.layers.Layer, ABC):
         if None in (*event_shape, *features_shape):
             what = "features and examples of known shapes"
             raise ValueError(expected(what, (features_shape, event_shape)))
-        self.event_shape = event_shape
+        self.features_shape, self.event_shape = features_shape, event_shape
         positions = event_shape[:-1] if self._has_channels else event_shape
         self._by_position = bool(positions) and features_shape[:-1] == positions
         if not self._by_position:
@@ -310,6 +310,26 @@ class Categorical(Likelihood):
     def on_support(self, x: tf.Tensor) -> tf.Tensor:
         """Returns examples on the levels, or raises; tokens are checked by their specification."""
         return specs.on_levels(x, self.num_values) if self.levels else x
+
+
+def build_likelihood(likelihood: Likelihood, features_shape: Shape, event_shape: Shape) -> None:
+    """Builds a likelihood unless it is built, as one is that another model has.
+
+    Args:
+        likelihood: to build.
+        features_shape: of the decoder's outputs, (None, ...).
+        event_shape: of examples, (None, ...).
+
+    Raises:
+        ValueError: when it is built for other shapes.
+    """
+    if not likelihood.built:
+        likelihood.build(features_shape, event_shape)
+    shapes = tuple(features_shape)[1:], tuple(event_shape)[1:]
+    found = likelihood.features_shape, likelihood.event_shape
+    if found != shapes:
+        what = "a likelihood of features {} and examples {}"
+        raise ValueError(expected(what.format(*shapes), f"one built for {found[0]} and {found[1]}"))
 
 
 def bounded_log(log_scale: tf.Tensor, minimum: float) -> tf.Tensor:

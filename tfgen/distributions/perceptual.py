@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfgen.core.checks import check_not_negative, expected
 from tfgen.core.config import register
-from tfgen.distributions.likelihoods import Likelihood, Shape
+from tfgen.distributions.likelihoods import Likelihood, Shape, build_likelihood
 
 
 @register
@@ -70,8 +70,8 @@ class PerceptualLikelihood(Likelihood):
 
     def build(self, features_shape: Shape, event_shape: Shape | None = None) -> None:
         """Makes the weights of the likelihood; the arguments are those of `Likelihood.build`."""
-        if not self.likelihood.built:
-            self.likelihood.build(features_shape, event_shape)
+        build_likelihood(self.likelihood, features_shape, event_shape)
+        self.features_shape = self.likelihood.features_shape
         self.event_shape = self.likelihood.event_shape
         self.built = True
 

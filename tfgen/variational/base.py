@@ -12,7 +12,7 @@ from tfgen.core import random, specs
 from tfgen.core.checks import check_integer, expected
 from tfgen.core.config import made_shape
 from tfgen.data.examples import Batch
-from tfgen.distributions.likelihoods import Likelihood
+from tfgen.distributions.likelihoods import Likelihood, build_likelihood
 from tfgen.model.model import GenerativeModel
 from tfgen.model.rows import Conditions
 from tfgen.training.averages import Averages, average_of
@@ -63,8 +63,7 @@ class EncodedModel(GenerativeModel):
         features = made_shape("decoder", decoder, (None, latent_dim + classes))
         event_shape = features[1:] if event_shape is None else tuple(event_shape)
         self._event = likelihood.event_spec(event_shape)
-        if not likelihood.built:
-            likelihood.build(features, (None, *event_shape))
+        build_likelihood(likelihood, features, (None, *event_shape))
         features = made_shape("encoder", encoder, (None, *event_shape))
         self._features_shape = features
         if classes:

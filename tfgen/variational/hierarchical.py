@@ -13,7 +13,7 @@ from tfgen.core.checks import check_integer, expected
 from tfgen.core.config import register
 from tfgen.data.examples import Batch
 from tfgen.distributions.base import scaled
-from tfgen.distributions.likelihoods import Bernoulli, Likelihood
+from tfgen.distributions.likelihoods import Bernoulli, Likelihood, build_likelihood
 from tfgen.model.inversion import in_batches
 from tfgen.model.model import GenerativeModel
 from tfgen.model.rows import Conditions
@@ -104,9 +104,8 @@ class HierarchicalVAE(GenerativeModel):
         self.decoder = TopDown(event_shape, self.levels)
         self.draw_samples = draw_samples
         self.ema_decay = ema_decay
-        if not self.likelihood.built:
-            features = (None, *self.decoder.features_shape)
-            self.likelihood.build(features, (None, *event_shape))
+        features = (None, *self.decoder.features_shape)
+        build_likelihood(self.likelihood, features, (None, *event_shape))
         if ema_decay is not None:
             self.ema_encoder = average_of(self.encoder, ema_decay)
             self.ema_decoder = average_of(self.decoder, ema_decay)

@@ -57,10 +57,10 @@ class Posterior(Configurable, keras.layers.Layer, ABC):
             latents_shape: (None, dim).
         """
         self.dim = int(latents_shape[-1])
-        self._num_features = math.prod(features_shape[1:])
+        self.num_features = math.prod(features_shape[1:])
         size = self._num_params(self.dim)
         self._head = keras.layers.Dense(size, dtype="float32", name="head")
-        self._head.build((None, self._num_features))
+        self._head.build((None, self.num_features))
         self._build()
         self.built = True
 
@@ -73,7 +73,7 @@ class Posterior(Configurable, keras.layers.Layer, ABC):
 
     def parameters(self, features: tf.Tensor) -> tuple[tf.Tensor, ...]:
         """Returns the parameters, each [batch, ...], of features [batch, ...]."""
-        features = tf.reshape(tf.cast(features, tf.float32), [-1, self._num_features])
+        features = tf.reshape(tf.cast(features, tf.float32), [-1, self.num_features])
         return self._split(self._head(features))
 
     @abstractmethod
@@ -271,6 +271,28 @@ class FlowPosterior(Posterior):
         """Returns f(m; c), [batch, dim], which is not the mean of z where f bends."""
         condition = parameters[2] if self.condition_dim else None
         return self.bijector.forward(parameters[0], condition)
+
+
+def built_posterior(
+    posterior: Posterior | None, features_shape: Sequence[int | None], dim: int
+) -> Posterior:
+    """Returns a posterior over vectors, built: `DiagonalPosterior()` in place of None.
+
+    Raises:
+        TypeError: when it is something else.
+        ValueError: when it is built for other shapes, as one may be that another model has.
+    """
+    posterior = DiagonalPosterior() if posterior is None else posterior
+    if not isinstance(posterior, Posterior):
+        raise TypeError(expected("`posterior`, such as DiagonalPosterior()", repr(posterior)))
+    if not posterior.built:
+        posterior.build(features_shape, (None, dim))
+    shapes = math.prod(features_shape[1:]), dim
+    found = posterior.num_features, posterior.dim
+    if found != shapes:
+        what = "a posterior of {} features and {} latents"
+        raise ValueError(expected(what.format(*shapes), f"one built for {found[0]} and {found[1]}"))
+    return posterior
 
 
 def planar(num_layers: int = 10, condition_dim: int = 64) -> FlowPosterior:

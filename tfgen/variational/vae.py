@@ -18,7 +18,7 @@ from tfgen.model.rows import Conditions
 from tfgen.training.update import Terms
 from tfgen.variational.base import EncodedModel, QuietLatents, as_they_are
 from tfgen.variational.bounds import ELBO, Bound, Evidence, check_bound, estimate
-from tfgen.variational.posteriors import DiagonalPosterior, Posterior
+from tfgen.variational.posteriors import Posterior, built_posterior
 from tfgen.variational.vamp import PosteriorMixture, VampPrior, check_vamp
 
 CHUNK = 50
@@ -104,14 +104,10 @@ class VAE(EncodedModel):
         )
         self.bound = bound or ELBO()
         check_bound(self.bound)
-        self.posterior = posterior or DiagonalPosterior()
-        if not isinstance(self.posterior, Posterior):
-            raise TypeError(expected("`posterior`, such as DiagonalPosterior()", repr(posterior)))
+        self.posterior = built_posterior(posterior, self._features_shape, latent_dim)
         if getattr(self.bound, "doubly_reparameterized", False) and not self.posterior.has_density:
             what = "a posterior with a density, as the gradient is doubly reparameterised"
             raise ValueError(expected(what, type(self.posterior).__name__))
-        if not self.posterior.built:
-            self.posterior.build(self._features_shape, (None, latent_dim))
         self.prior = self._built_prior(prior)
         self._make_averages()
         self._quiet = QuietLatents()

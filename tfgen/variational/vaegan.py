@@ -17,7 +17,7 @@ from tfgen.losses.critic import KnowsFeatures
 from tfgen.model.rows import Conditions
 from tfgen.training.update import Terms, Update
 from tfgen.variational.base import EncodedModel, as_they_are
-from tfgen.variational.posteriors import DiagonalPosterior, Posterior
+from tfgen.variational.posteriors import Posterior, built_posterior
 from tfgen.variational.vae import closed_kl
 from tfgen.variational.wae import untrained_prior
 
@@ -125,11 +125,7 @@ class VAEGAN(EncodedModel):
         if not isinstance(self.loss, AdversarialLoss):
             raise TypeError(expected("an adversarial loss, e.g. Hinge()", repr(loss)))
         self.prior = untrained_prior(prior, latent_dim)
-        self.posterior = posterior or DiagonalPosterior()
-        if not isinstance(self.posterior, Posterior):
-            raise TypeError(expected("`posterior`, such as DiagonalPosterior()", repr(posterior)))
-        if not self.posterior.built:
-            self.posterior.build(self._features_shape, (None, latent_dim))
+        self.posterior = built_posterior(posterior, self._features_shape, latent_dim)
         self.discriminator = discriminator
         self.feature_layer = feature_layer
         self.feature_scale = feature_scale
