@@ -142,7 +142,9 @@ def _wae(shape: Sequence[int], **options: Any) -> variational.WAE:
 
 def _vaegan(adversarial_weight: float) -> Callable[..., variational.VAEGAN]:
     def make(shape: Sequence[int], **options: Any) -> variational.VAEGAN:
-        del options["likelihood"]  # Only the mean of one is asked for.
+        # Only the mean of one is asked for, and all of its weights have to move that.
+        is_image = len(shape) == 3
+        options["likelihood"] = distributions.Bernoulli() if is_image else distributions.Normal()
         if FLAGS.architecture == "infogan":
             filters = (FLAGS.filters, 2 * FLAGS.filters)
             discriminator = networks.InfoGANDiscriminator(FLAGS.units, filters, True)

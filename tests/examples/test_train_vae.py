@@ -141,6 +141,13 @@ def test_points(tmp_path):
     assert bound.shape == (3,) and np.isfinite(bound).all()
 
 
+@pytest.mark.ci
+def test_the_game_of_points(tmp_path):
+    np.save(tmp_path / "points.npy", 3.0 * np.random.default_rng(0).normal(size=(200, 2)))
+    flags = [f"--dataset={tmp_path / 'points.npy'}", "--latent_dim=1", "--recipe=vaegan"]
+    check(run(tmp_path / "run", *flags), tmp_path / "run")
+
+
 @pytest.mark.parametrize(
     "flag, message",
     [
