@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfgen import UnsupportedCapability, bijectors, distributions, networks, variational
+from tfgen import UnsupportedCapability, bijectors, distributions, flows, networks, variational
 
 RNG = np.random.default_rng(0)
 X = (RNG.uniform(size=(32, 4, 4, 1)) > 0.5).astype(np.float32)
@@ -98,6 +98,18 @@ def test_pseudo_inputs_begin_as_examples_and_are_trained():
     nearest = np.abs(inputs[:, None] - X).reshape(5, 32, -1).max(axis=2).min(axis=1)
     assert (nearest < 0.1).all()
     assert (nearest > 0).any()
+
+
+def test_the_first_batch_sets_the_actnorm_of_a_prior():
+    flow = bijectors.Chain([bijectors.ActNorm(), bijectors.MaskedAutoregressive((4,))])
+    made = vae(prior=flows.Transformed(flow, dim=2), ema_decay=0.9)
+    made.compile(keras.optimizers.SGD(0.0))
+    made.fit(X, batch_size=32, verbose=0)
+    for prior in (made.prior, made.ema_prior):
+        z = prior.bijector.bijectors[0].forward(made.posterior_samples(X, 100, seed=0)[:, 0])
+        np.testing.assert_allclose(tf.math.reduce_std(z, axis=0), 1.0, atol=0.4)
+        np.testing.assert_allclose(tf.reduce_mean(z, axis=0), 0.0, atol=0.4)
+        assert (np.abs(prior.bijector.bijectors[0].log_scale) > 0.01).all()
 
 
 def test_collapse_is_told_once_and_says_what_to_do():

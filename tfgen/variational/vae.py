@@ -195,9 +195,14 @@ class VAE(EncodedModel):
     # Training.
 
     def prepare(self, x: Batch, examples: Examples | None) -> None:
-        """Sets the pseudo-inputs of a `VampPrior`, by the first batch."""
+        """Sets what a prior begins with, by the first batch: pseudo-inputs, or an actnorm."""
         if isinstance(self.prior, VampPrior):
             self.prior.begin_as(x["x"], self.event_spec, self.seed)
+            return
+        rows, seed = x["x"], random.step_seed(self.seed, tf.constant(0, tf.int64))
+        parameters = self._posterior_of(rows, self.conditions_of(x), as_they_are, training=False)
+        noise = random.draw_normal([tf.shape(rows)[0], 1, self.latent_dim], seed)
+        self.prior.prepare(self.posterior.draw(parameters, noise)[0][:, 0])
 
     def objective(self, x: Batch, seed: tf.Tensor, training: bool) -> Terms:
         """Returns minus the bound, and its parts, in nats."""
