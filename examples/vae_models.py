@@ -70,6 +70,21 @@ flags.DEFINE_bool("draw_samples", False, "Draw samples of p(x | z), not its mean
 flags.DEFINE_bool("binarize", False, "Round the pixels of all images to 0 and 1.")
 
 
+OF_ELBO = ("beta", "warmup_steps", "free_bits")
+NOT_TAKEN = {
+    "iwae": OF_ELBO,
+    "dreg": OF_ELBO,
+    "hierarchical": ("conditional",),
+    "wae": OF_ELBO,
+    "autoencoder": (*OF_ELBO, "draw_samples"),
+    "vaegan": (*OF_ELBO, "draw_samples", "likelihood"),
+    "vae_dis": (*OF_ELBO, "draw_samples", "likelihood"),
+    "gaussian": (*OF_ELBO, "draw_samples", "likelihood"),
+    "mixture": (*OF_ELBO, "draw_samples", "likelihood", "conditional"),
+}
+"""Flags that a recipe cannot heed."""
+
+
 def _bound() -> variational.ELBO:
     beta: Any = FLAGS.beta
     if FLAGS.warmup_steps:
@@ -137,6 +152,7 @@ def _autoencoder(shape: Sequence[int], **options: Any) -> variational.FittedSamp
 
 def _wae(shape: Sequence[int], **options: Any) -> variational.WAE:
     options |= {"event_shape": shape, "weight": FLAGS.mmd_weight}
+    options["draw_samples"] = FLAGS.draw_samples
     return variational.WAE(*_networks(shape), FLAGS.latent_dim, **options)
 
 
@@ -205,6 +221,15 @@ RECIPES: dict[str, Callable[..., Any]] = {
 flags.DEFINE_enum(
     "recipe", "vae", sorted(RECIPES), "Posterior, prior and bound, or the model itself."
 )
+
+
+@flags.multi_flags_validator(["recipe", *OF_ELBO, "conditional", "draw_samples", "likelihood"])
+def _check_recipe(given: dict[str, Any]) -> bool:
+    """Raises, when flags are parsed, if the recipe does not take another flag."""
+    for name in NOT_TAKEN.get(given["recipe"], ()):
+        if given[name] != FLAGS[name].default:
+            raise flags.ValidationError(f"{given['recipe']} takes no --{name}")
+    return True
 
 
 def _likelihood(train: tfgen.data.Examples) -> distributions.Likelihood:

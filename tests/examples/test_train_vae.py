@@ -152,12 +152,13 @@ def test_the_game_of_points(tmp_path):
     "flag, message",
     [
         ("--beta=-1", "non-negative"),
+        pytest.param(["--recipe=iwae", "--beta=2"], "iwae takes no --beta", marks=pytest.mark.ci),
         pytest.param("--num_draws=0", "positive", marks=pytest.mark.ci),
         pytest.param("--latent_dim=0", "positive", marks=pytest.mark.ci),
         pytest.param("--recipe=vaee", "should be one of", marks=pytest.mark.ci),
     ],
 )
 def test_flags_that_cannot_be_are_refused(tmp_path, flag, message):
-    done = run(tmp_path / "run", flag)
+    done = run(tmp_path / "run", *([flag] if isinstance(flag, str) else flag))
     assert done.returncode == 1
     assert message in done.stdout + done.stderr and "Traceback" not in done.stderr

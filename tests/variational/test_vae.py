@@ -160,6 +160,7 @@ def test_parts_that_do_not_fit(kwargs, message):
     [
         (lambda: variational.ELBO(-1.0), "`beta`.*>= 0"),
         (lambda: variational.ELBO(free_bits=-1.0), "`free_bits`.*>= 0"),
+        (lambda: variational.ELBO("much"), "`beta`, a number or a Keras schedule"),
         (lambda: variational.ELBO(num_samples=0), "`num_samples` >= 1"),
         (lambda: variational.ImportanceWeighted(0), "`num_samples` >= 1"),
         (lambda: distributions.Normal(0.0), "`scale`.*> 0"),
@@ -202,6 +203,8 @@ def test_data_outside_of_the_support_of_bernoulli(value):
     with pytest.raises(ValueError, match=r"`images` in \[0, 1\]"):
         vae().encode(x)
     points = vae(event_shape=(4,))
+    with pytest.raises(ValueError, match=r"examples of the likelihood in \[0, 1\]"):
+        points.log_prob_bound(np.full((3, 4), 255.0, np.float32), 2, seed=0)
     with pytest.raises((ValueError, ArithmeticError), match="Expected"):
         points.fit(x.reshape(-1, 4), verbose=0)
 

@@ -115,6 +115,16 @@ class Likelihood(Configurable, keras.layers.Layer, ABC):
         """Returns the parameters."""
         return self.parameters(features)
 
+    def in_range(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns examples, checked to be in the range of the values that have a probability.
+
+        Between levels, the nearest counts. All are in it unless a likelihood says otherwise.
+
+        Raises:
+            ValueError: when they are not; in a graph, tf.errors.InvalidArgumentError when it runs.
+        """
+        return x
+
     def on_support(self, x: tf.Tensor) -> tf.Tensor:
         """Returns examples to train on, checked to have a probability; all are, unless it says so.
 
@@ -162,9 +172,13 @@ class Bernoulli(Likelihood):
         unit = random.uniform(row_seeds, self.event_shape)
         return tf.cast(unit < tf.sigmoid(parameters[0]), tf.float32)
 
+    def in_range(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns examples in [0, 1], or raises."""
+        return unit_interval(x)
+
     def on_support(self, x: tf.Tensor) -> tf.Tensor:
         """Returns examples in [0, 1], or raises."""
-        return specs.with_all(x, (x >= 0) & (x <= 1), "examples of `Bernoulli` in [0, 1]")
+        return unit_interval(x)
 
 
 @register
@@ -219,7 +233,8 @@ class Normal(Likelihood):
             raw = [self.raw_scale.value]
         if not raw:
             return mean, tf.math.log(tf.constant(self.scale))
-        return mean, bounded_log(raw[0] + math.log(self.scale), self.min_scale)
+        first = math.log(self.scale - self.min_scale)  # Of which the bounded one is the scale.
+        return mean, bounded_log(raw[0] + first, self.min_scale)
 
     def log_prob(self, x: tf.Tensor, parameters: tuple) -> tf.Tensor:
         """Returns log p(x | parameters), [...], in nats."""
@@ -307,6 +322,10 @@ class Categorical(Likelihood):
         drawn = tf.reduce_sum(tf.cast(cumulative <= unit[..., tf.newaxis], tf.int32), axis=-1)
         return tf.cast(drawn, tf.float32) / (self.num_values - 1) if self.levels else drawn
 
+    def in_range(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns examples on levels in [0, 1], or raises; tokens as they are."""
+        return unit_interval(x) if self.levels else x
+
     def on_support(self, x: tf.Tensor) -> tf.Tensor:
         """Returns examples on the levels, or raises; tokens are checked by their specification."""
         return specs.on_levels(x, self.num_values) if self.levels else x
@@ -330,6 +349,11 @@ def build_likelihood(likelihood: Likelihood, features_shape: Shape, event_shape:
     if found != shapes:
         what = "a likelihood of features {} and examples {}"
         raise ValueError(expected(what.format(*shapes), f"one built for {found[0]} and {found[1]}"))
+
+
+def unit_interval(x: tf.Tensor) -> tf.Tensor:
+    """Returns examples, checked to be in [0, 1]."""
+    return specs.with_all(x, (x >= 0) & (x <= 1), "examples of the likelihood in [0, 1]")
 
 
 def bounded_log(log_scale: tf.Tensor, minimum: float) -> tf.Tensor:

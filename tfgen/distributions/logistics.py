@@ -13,7 +13,7 @@ import tensorflow as tf
 from tfgen.core import random, specs
 from tfgen.core.checks import check_integer
 from tfgen.core.config import register
-from tfgen.distributions.likelihoods import Likelihood, bounded_log
+from tfgen.distributions.likelihoods import Likelihood, bounded_log, unit_interval
 from tfgen.distributions.noise import logit
 
 _MIN_SCALE = 1e-3  # Of x in [-1, 1], a quarter of a cell of 256 levels: narrower gains nothing.
@@ -26,6 +26,10 @@ class _Levels(Likelihood):
         super().__init__(**kwargs)
         check_integer("num_levels", num_levels, minimum=2)
         self.num_levels = num_levels
+
+    def in_range(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns examples in [0, 1], or raises."""
+        return unit_interval(x)
 
     def on_support(self, x: tf.Tensor) -> tf.Tensor:
         """Returns examples that are on the levels, or raises."""

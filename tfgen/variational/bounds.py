@@ -60,6 +60,12 @@ class Draw(Protocol):
 class Bound(Configurable, ABC):
     """Base of the bounds that a VAE maximises."""
 
+    analytic: bool = False
+    """Whether it takes KL divergences in closed form, where there is one."""
+
+    doubly_reparameterized: bool = False
+    """Whether its gradient is by the density of the posterior at a given z."""
+
     @abstractmethod
     def terms(self, draw: Draw, kl: Callable[[], tf.Tensor | None], step: tf.Tensor) -> Terms:
         """Returns the loss and what is logged beside it, each [batch].
@@ -82,12 +88,12 @@ class ELBO(Bound):
 
     Args:
         beta: of the KL divergence, >= 0, or a Keras schedule of it by the training step.
-        free_bits: nats of the KL divergence of an example that cost nothing, >= 0.
+        free_bits: nats of the KL divergence of an example that cost nothing, >= 0, or a schedule.
         num_samples: draws of z for each example, > 0.
         analytic: whether a closed form is used where there is one.
 
     Raises:
-        TypeError: when `num_samples` is not an integer.
+        TypeError: when a number is something else, or `num_samples` is not an integer.
         ValueError: when a number is out of range.
 
     Reference: Kingma and Welling, "Auto-Encoding Variational Bayes", 2014,
@@ -97,14 +103,13 @@ class ELBO(Bound):
     """
 
     beta: float | Schedule = 1.0
-    free_bits: float = 0.0
+    free_bits: float | Schedule = 0.0
     num_samples: int = 1
     analytic: bool = True
 
     def __post_init__(self) -> None:
-        if not isinstance(self.beta, Schedule):
-            check_not_negative("beta", self.beta)
-        check_not_negative("free_bits", self.free_bits)
+        for name in ("beta", "free_bits"):
+            _check_number_or_schedule(name, getattr(self, name))
         check_integer("num_samples", self.num_samples)
 
     def terms(self, draw: Draw, kl: Callable[[], tf.Tensor | None], step: tf.Tensor) -> Terms:
@@ -128,7 +133,8 @@ class ELBO(Bound):
             step: how many training steps were done.
         """
         parts = list(divergences.values())
-        paid = [tf.maximum(part, self.free_bits) if self.free_bits else part for part in parts]
+        free = value_at(self.free_bits, step)
+        paid = parts if self.free_bits == 0.0 else [tf.maximum(part, free) for part in parts]
         cost = value_at(self.beta, step) * tf.add_n(paid)
         bound = likelihood - tf.add_n(parts)
         return {"loss": cost - likelihood, "log_prob_bound": bound, **divergences}
@@ -194,6 +200,15 @@ class _ScaledLater:
         return identity(z)
 
 
+def _check_number_or_schedule(name: str, value: object) -> None:
+    """Raises TypeError or ValueError unless a value is a number >= 0, or a schedule of one."""
+    if isinstance(value, Schedule):
+        return
+    if not isinstance(value, int | float):
+        raise TypeError(expected(f"`{name}`, a number or a Keras schedule", repr(value)))
+    check_not_negative(name, value)
+
+
 def value_at(value: float | Schedule, step: tf.Tensor) -> tf.Tensor | float:
     """Returns a number, or what a schedule gives at a step."""
     return value(step) if isinstance(value, Schedule) else value
@@ -213,8 +228,8 @@ def estimate(
         num_samples: k, > 0.
         chunk: how many draws are worked out at a time, > 0, which bounds the memory.
     """
-    size = min(chunk, num_samples)
-    count = -(-num_samples // size)
+    count = -(-num_samples // chunk)
+    size = -(-num_samples // count)
     seeds = random.split(row_seeds, count)
 
     def body(number: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -80,6 +80,10 @@ class FittedSampler(StagedModel):
             if len({_meaning(specs_of[name]) for specs_of in theirs}) > 1:
                 raise ValueError(expected(f"the same condition {name!r} of both", theirs))
 
+    def warn_before_use(self) -> None:
+        """Warns as the sampler does, of what it has not seen."""
+        self.sampler.warn_before_use()
+
     def stages(self) -> list[Stage]:
         """Returns the autoencoder, then the sampler of its codes."""
         return [

@@ -42,7 +42,8 @@ class HierarchicalVAE(GenerativeModel):
 
         E_q log p(x | z) - sum_l KL(q(z_l | x, z_above) || p(z_l | z_above)).
 
-    Training logs the divergence of each level in nats, "kl_0" of the top, and their sum "kl". A
+    Training logs the divergence of each level in nats, "kl_0" of the top, and their sum "kl";
+    "kl_sampled_0" and so on where they are means over draws. A
     level may have an autoregressive prior, `AutoregressiveGrid`, whose divergence is the sum of
     those of its positions, given those before them as they are drawn.
 
@@ -90,7 +91,7 @@ class HierarchicalVAE(GenerativeModel):
         super().__init__(seed=seed, name=name)
         self.bound = bound or ELBO()
         check_bound(self.bound)
-        if getattr(self.bound, "doubly_reparameterized", False):
+        if self.bound.doubly_reparameterized:
             what = "a bound whose gradient is not doubly reparameterised"
             raise ValueError(expected(what, self.bound))
         self.likelihood = likelihood or Bernoulli()
@@ -136,7 +137,7 @@ class HierarchicalVAE(GenerativeModel):
         ]
 
     def lacks(self) -> Mapping[str, str]:
-        """Returns the bound, of a likelihood that is none."""
+        """Returns the bound, where the likelihood is not a probability."""
         if self.likelihood.is_normalized:
             return {}
         return {"log_prob_bound": "its likelihood is not normalised"}
@@ -185,6 +186,7 @@ class HierarchicalVAE(GenerativeModel):
         Its mean is a lower bound on log p(x), tighter for more draws. They are worked out eight at
         a time, so that memory does not grow with their number.
         """
+        x = self.likelihood.in_range(x)
         features = self.averaged(self.encoder)(x)
 
         def log_weights(seeds: tf.Tensor, count: int) -> tf.Tensor:
@@ -260,13 +262,22 @@ class HierarchicalVAE(GenerativeModel):
                 return found
 
             terms = {**self.bound.terms(drawn, lambda: None, step), **kept}
-        total = tf.add_n([terms[f"kl_{number}"] for number in range(len(self.levels))])
-        return terms | {"kl": total}
+        if not self.likelihood.is_normalized:
+            del terms["log_prob_bound"]
+        name = self._name_of_kl
+        total = tf.add_n([terms[f"{name}_{number}"] for number in range(len(self.levels))])
+        return terms | {name: total}
+
+    @property
+    def _name_of_kl(self) -> str:
+        """What a divergence is logged as: in closed form, or as the mean over draws."""
+        return "kl" if self.bound.analytic else "kl_sampled"
 
     def end_epoch(self, epoch: int, logs: Mapping[str, float]) -> dict[str, float]:
         """Warns, once, when a level has told nothing for two epochs."""
         numbers = range(len(self.levels))
-        self._quiet.see({f"latents of level {n}": logs.get(f"kl_{n}", math.inf) for n in numbers})
+        found = {n: logs.get(f"{self._name_of_kl}_{n}", math.inf) for n in numbers}
+        self._quiet.see({f"latents of level {n}": kl for n, kl in found.items()})
         return {}
 
     # Inside.
@@ -346,9 +357,9 @@ class HierarchicalVAE(GenerativeModel):
             p = decoder.prior(number, state, z)
             log_p.append(log_prob(z, p))
             log_q.append(log_prob(z, q))
-            exact = getattr(self.bound, "analytic", False)
+            exact = self.bound.analytic
             kl = divergence(q, p) if exact else log_q[-1] - log_p[-1]
-            divergences[f"kl_{number}"] = tf.reduce_mean(by_draw(kl), axis=1)
+            divergences[f"{self._name_of_kl}_{number}"] = tf.reduce_mean(by_draw(kl), axis=1)
             return z
 
         parameters = self._parameters(self._descend(choose, part), part)

@@ -90,6 +90,14 @@ class Posterior(Configurable, keras.layers.Layer, ABC):
             seed: int32 [2] in training, of bijectors that draw.
         """
 
+    def prepare(self, parameters: tuple, noise: tf.Tensor) -> None:
+        """Sets what begins from data, before the first step; nothing unless it says so.
+
+        Args:
+            parameters: of the first batch.
+            noise: standard normal, [batch, 1, dim].
+        """
+
     @abstractmethod
     def mean(self, parameters: tuple) -> tf.Tensor:
         """Returns what `encode` gives, [batch, dim]: the mean, or the image of that of noise."""
@@ -258,14 +266,23 @@ class FlowPosterior(Posterior):
 
     def draw(self, parameters: tuple, noise: tf.Tensor, seed: tf.Tensor | None = None) -> Drawn:
         """Returns z and log q(z | x)."""
-        mean, log_scale = (part[:, tf.newaxis] for part in parameters[:2])
+        log_scale, count = parameters[1][:, tf.newaxis], tf.shape(noise)[1]
         log_q = -0.5 * tf.reduce_sum(noise**2 + 2.0 * log_scale + LOG_TWO_PI, axis=-1)
-        count = tf.shape(noise)[1]
-        start = tf.reshape(mean + tf.exp(log_scale) * noise, [-1, self.dim])
+        start = self._start(parameters, noise)
         condition = tf.repeat(parameters[2], count, axis=0) if self.condition_dim else None
         z, log_det = self.bijector.forward_and_log_det(start, condition, seed)
         shape = [-1, count]
         return tf.reshape(z, [*shape, self.dim]), log_q - tf.reshape(log_det, shape)
+
+    def prepare(self, parameters: tuple, noise: tf.Tensor) -> None:
+        """Sets what the bijector begins with, such as an `ActNorm`, by the first batch."""
+        condition = parameters[2] if self.condition_dim else None
+        self.bijector.prepare(self._start(parameters, noise), condition, inverse=False)
+
+    def _start(self, parameters: tuple, noise: tf.Tensor) -> tf.Tensor:
+        """Returns m + s e, [batch * k, dim]."""
+        mean, log_scale = (part[:, tf.newaxis] for part in parameters[:2])
+        return tf.reshape(mean + tf.exp(log_scale) * noise, [-1, self.dim])
 
     def mean(self, parameters: tuple) -> tf.Tensor:
         """Returns f(m; c), [batch, dim], which is not the mean of z where f bends."""

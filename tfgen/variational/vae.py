@@ -15,14 +15,17 @@ from tfgen.distributions.base import BaseDensity
 from tfgen.distributions.likelihoods import Bernoulli, Likelihood
 from tfgen.distributions.noise import StandardNormal
 from tfgen.model.rows import Conditions
+from tfgen.model.verbs import BATCH_SIZE
 from tfgen.training.update import Terms
 from tfgen.variational.base import EncodedModel, QuietLatents, as_they_are
 from tfgen.variational.bounds import ELBO, Bound, Evidence, check_bound, estimate
 from tfgen.variational.posteriors import Posterior, built_posterior
 from tfgen.variational.vamp import PosteriorMixture, VampPrior, check_vamp
 
-CHUNK = 50
-"""Draws that `log_prob_bound` works out at a time, which bounds its memory for any number."""
+MOST_DRAWS = 50
+"""That `log_prob_bound` works out at a time, which bounds its memory for any number."""
+MOST_PARAMETERS = 2**26
+"""Of the likelihood, of all draws of a batch of rows that are worked out at a time."""
 
 
 @register
@@ -105,7 +108,7 @@ class VAE(EncodedModel):
         self.bound = bound or ELBO()
         check_bound(self.bound)
         self.posterior = built_posterior(posterior, self._features_shape, latent_dim)
-        if getattr(self.bound, "doubly_reparameterized", False) and not self.posterior.has_density:
+        if self.bound.doubly_reparameterized and not self.posterior.has_density:
             what = "a posterior with a density, as the gradient is doubly reparameterised"
             raise ValueError(expected(what, type(self.posterior).__name__))
         self.prior = self._built_prior(prior)
@@ -128,7 +131,7 @@ class VAE(EncodedModel):
         return prior
 
     def lacks(self) -> Mapping[str, str]:
-        """Returns the bound, of a likelihood that is none."""
+        """Returns the bound, where the likelihood is not a probability."""
         if self.likelihood.is_normalized:
             return {}
         return {"log_prob_bound": "its likelihood is not normalised"}
@@ -142,7 +145,7 @@ class VAE(EncodedModel):
         temperature: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """Returns the mean of p(x | z), or a draw of it, of one z a row seed, int32 [batch, 2]."""
-        prior = self._prior(self.averaged, training=False)
+        prior = self._prior(self.averaged)
         z = prior.sample_rows(row_seeds, None, temperature)
         return self._sampled(z, condition, row_seeds)
 
@@ -161,10 +164,11 @@ class VAE(EncodedModel):
         """Returns log mean_i p(x, z_i) / q(z_i | x) of draws z_i ~ q(z | x), [batch].
 
         Its mean is a lower bound on log p(x), tighter for more draws. They are worked out fifty at
-        a time, so that memory does not grow with their number.
+        a time, or fewer of large examples, so that memory does not grow with their number.
         """
+        x = self.likelihood.in_range(x)
         parameters = self._posterior_of(x, condition, self.averaged, training=False)
-        prior = self._prior(self.averaged, training=False)
+        prior = self._prior(self.averaged)
 
         def log_weights(seeds: tf.Tensor, count: int) -> tf.Tensor:
             noise = random.normal(seeds, (count, self.latent_dim))
@@ -172,7 +176,9 @@ class VAE(EncodedModel):
             return self._evidence(*given).log_weights
 
         seeds = random.stream(row_seeds, "posterior")
-        return estimate(log_weights, seeds, num_importance, CHUNK)
+        each = BATCH_SIZE * math.prod(self.event_shape) * self.likelihood.num_params
+        most = max(1, min(MOST_DRAWS, MOST_PARAMETERS // each))
+        return estimate(log_weights, seeds, num_importance, most)
 
     def posterior_samples(
         self, x: Any, num_samples: int = 1, seed: Any = None, condition: Any = None
@@ -195,14 +201,15 @@ class VAE(EncodedModel):
     # Training.
 
     def prepare(self, x: Batch, examples: Examples | None) -> None:
-        """Sets what a prior begins with, by the first batch: pseudo-inputs, or an actnorm."""
-        if isinstance(self.prior, VampPrior):
-            self.prior.begin_as(x["x"], self.event_spec, self.seed)
-            return
+        """Sets what posterior and prior begin with, by the first batch, such as pseudo-inputs."""
         rows, seed = x["x"], random.step_seed(self.seed, tf.constant(0, tf.int64))
         parameters = self._posterior_of(rows, self.conditions_of(x), as_they_are, training=False)
         noise = random.draw_normal([tf.shape(rows)[0], 1, self.latent_dim], seed)
-        self.prior.prepare(self.posterior.draw(parameters, noise)[0][:, 0])
+        self.posterior.prepare(parameters, noise)
+        if isinstance(self.prior, VampPrior):
+            self.prior.begin_as(rows, self.event_spec, self.seed)
+        else:
+            self.prior.prepare(self.posterior.draw(parameters, noise)[0][:, 0])
 
     def objective(self, x: Batch, seed: tf.Tensor, training: bool) -> Terms:
         """Returns minus the bound, and its parts, in nats."""
@@ -212,7 +219,7 @@ class VAE(EncodedModel):
         self, x: tf.Tensor, condition: Conditions, seed: tf.Tensor, training: bool
     ) -> Terms:
         parameters = self._posterior_of(x, condition, as_they_are, training)
-        prior = self._prior(as_they_are, training)
+        prior = self._prior(as_they_are)
         first, second = tf.unstack(random.split_seed(seed, 2))
 
         def draw(num_samples: int, by_path: Callable | None = None) -> Evidence:
@@ -224,7 +231,10 @@ class VAE(EncodedModel):
         def kl() -> tf.Tensor | None:
             return closed_kl(self.posterior.distribution(parameters), prior.distribution())
 
-        return self.bound.terms(draw, kl, self.step.value)
+        terms = self.bound.terms(draw, kl, self.step.value)
+        if not self.likelihood.is_normalized:
+            del terms["log_prob_bound"]
+        return terms
 
     def end_epoch(self, epoch: int, logs: Mapping[str, float]) -> dict[str, float]:
         """Warns, once, when the latents have told nothing for two epochs."""
@@ -241,13 +251,16 @@ class VAE(EncodedModel):
         features = self._encoded(x, condition, part, training)
         return part(self.posterior).parameters(features)
 
-    def _prior(self, part: Callable, training: bool) -> BaseDensity | PosteriorMixture:
-        """Returns the prior as it is now: that of a `VampPrior` follows the encoder."""
+    def _prior(self, part: Callable) -> BaseDensity | PosteriorMixture:
+        """Returns the prior as it is now: that of a `VampPrior` follows the encoder.
+
+        The encoder takes pseudo-inputs as out of training: batch normalisation is of data alone.
+        """
         prior = part(self.prior)
         if not isinstance(prior, VampPrior):
             return prior
         inputs = prior.inputs(self.event_spec)
-        parameters = self._posterior_of(inputs, None, part, training)
+        parameters = self._posterior_of(inputs, None, part, training=False)
         return PosteriorMixture(part(self.posterior), parameters)
 
     def _evidence(

@@ -1,6 +1,7 @@
 """The VAE/GAN: a VAE that compares what a discriminator sees, and whose decoder deceives it."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -16,7 +17,7 @@ from tfgen.losses.adversarial import AdversarialLoss, NonSaturating
 from tfgen.losses.critic import KnowsFeatures
 from tfgen.model.rows import Conditions
 from tfgen.training.update import Terms, Update
-from tfgen.variational.base import EncodedModel, as_they_are
+from tfgen.variational.base import EncodedModel, QuietLatents, as_they_are
 from tfgen.variational.posteriors import Posterior, built_posterior
 from tfgen.variational.vae import closed_kl
 from tfgen.variational.wae import untrained_prior
@@ -37,7 +38,7 @@ class VAEGAN(EncodedModel):
     few or small features a smaller s keeps the KL divergence from drowning them, and batch
     normalisation of D, as in the paper, keeps it from scaling them at will. The paper's gamma
     is `1 / adversarial_weight`. With `adversarial_weight=0` the decoder learns to reconstruct
-    alone, in features by which D learns to tell real from decoded: VAE_Dis of the paper.
+    alone, in features by which D learns to tell real from decoded.
 
     x' is the mean of `likelihood`, whose density is not asked for. The encoder, the decoder, and
     labels are as for `VAE`; D does not see labels. `encode` gives the mean of q(z | x), `sample`
@@ -63,7 +64,8 @@ class VAEGAN(EncodedModel):
         ema_decay: of the average of weights that the verbs use, in [0, 1); None for no average.
         seed, name: as for every model.
 
-    Logs `discriminator`, `encoder` and `decoder`, the losses, `encoder_kl`,
+    Logs `discriminator`, `encoder` and `decoder`, the losses, `encoder_kl` (`encoder_kl_sampled`
+    where it has no closed form),
     `encoder_reconstruction` (the second term) and `decoder_adversarial`, without its weight.
 
     Raises:
@@ -132,6 +134,7 @@ class VAEGAN(EncodedModel):
         self.adversarial_weight = adversarial_weight
         _check_discriminator(discriminator, feature_layer, self.event_shape)
         self._make_averages()
+        self._quiet = QuietLatents()
 
     # The verbs.
 
@@ -157,7 +160,7 @@ class VAEGAN(EncodedModel):
         real, condition = self._examples(x), self.conditions_of(x)
         first, second, third = tf.unstack(random.split_seed(seed, 3))
 
-        def posterior() -> tuple[tf.Tensor, tf.Tensor]:
+        def posterior() -> tuple[tf.Tensor, Terms]:
             return self._drawn(real, condition, first, third if training else None, training)
 
         def decoded(z: tf.Tensor) -> tf.Tensor:
@@ -175,9 +178,10 @@ class VAEGAN(EncodedModel):
             return {"loss": tf.add_n(each) / len(each)}
 
         def encode() -> Terms:
-            z, kl = posterior()
+            z, divergence = posterior()
             error = self._squares(real, decoded(z), training)
-            return {"loss": kl + error, "kl": kl, "reconstruction": error}
+            (kl,) = divergence.values()
+            return {"loss": kl + error, **divergence, "reconstruction": error}
 
         def decode() -> Terms:
             made = fakes()
@@ -194,6 +198,12 @@ class VAEGAN(EncodedModel):
             Update("decoder", decode, ("decoder",)),
         ]
 
+    def end_epoch(self, epoch: int, logs: Mapping[str, float]) -> dict[str, float]:
+        """Warns, once, when the latents have told nothing for two epochs."""
+        kl = logs.get("encoder_kl", logs.get("encoder_kl_sampled", math.inf))
+        self._quiet.see({"latents": kl})
+        return {}
+
     def _drawn(
         self,
         x: tf.Tensor,
@@ -201,14 +211,16 @@ class VAEGAN(EncodedModel):
         seed: tf.Tensor,
         own: tf.Tensor | None,
         training: bool,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns a draw z ~ q(z | x), [batch, latent_dim], and KL(q || p), [batch]."""
+    ) -> tuple[tf.Tensor, Terms]:
+        """Returns a draw z ~ q(z | x), [batch, latent_dim], and KL(q || p), [batch], by name."""
         features = self._encoded(x, condition, as_they_are, training)
         parameters = self.posterior.parameters(features)
         noise = random.draw_normal([tf.shape(x)[0], 1, self.latent_dim], seed)
         z, log_q = (part[:, 0] for part in self.posterior.draw(parameters, noise, own))
         kl = closed_kl(self.posterior.distribution(parameters), self.prior.distribution())
-        return z, log_q - self.prior.log_prob(z) if kl is None else kl
+        if kl is None:
+            return z, {"kl_sampled": log_q - self.prior.log_prob(z)}
+        return z, {"kl": kl}
 
     def _logits(self, x: tf.Tensor, training: bool) -> tf.Tensor:
         return tf.cast(self.discriminator(x, training=training), tf.float32)
