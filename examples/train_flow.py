@@ -27,9 +27,9 @@ from absl import flags
 from drawing import sheet
 from flow_callbacks import HeldOut, TimeLimit, log_probs
 from history import HistoryFile, progress, training_seconds
+from pictures import draw_unseen, labels_of, picture
 
 import tfgen
-from tfgen.callbacks.sample_grid import image_grid, scatter
 from tfgen.core import specs
 from tfgen.flows import HybridFlow
 from tfgen.flows.base import FlowModel
@@ -128,20 +128,6 @@ def accuracy(flow: HybridFlow, examples: tfgen.data.Examples) -> float:
     return float(np.mean(chosen == examples.labels[rows]))
 
 
-def labels_of(
-    flow: FlowModel, examples: tfgen.data.Examples, rows: np.ndarray
-) -> np.ndarray | None:
-    """Returns the labels of some examples, where the flow takes labels."""
-    return examples.labels[rows] if flow.condition_specs else None
-
-
-def picture(flow: FlowModel, rows: np.ndarray, columns: int | None = None) -> np.ndarray:
-    """Returns a grid of images, or points by their first two numbers."""
-    if len(flow.event_shape) == 3:
-        return image_grid(rows, columns)
-    return scatter(rows[:, :2] if rows.shape[1] > 1 else np.repeat(rows, 2, axis=1))
-
-
 def draw(
     workdir: Path, flow: FlowModel, train: tfgen.data.Examples, heldout: tfgen.data.Examples
 ) -> None:
@@ -154,19 +140,7 @@ def draw(
         samples = flow.sample(count, FLAGS.seed, labels, float(text)).numpy()
         panels[f"temperature {text}"] = picture(flow, samples)
     sheet(workdir / "samples.png", panels)
-    rows = np.arange(min(12, len(heldout) // 2 * 2))
-    unseen, condition = heldout.as_float(rows), labels_of(flow, heldout, rows)
-    half = len(rows) // 2
-    z = flow.encode(unseen, condition)
-    first = None if condition is None else condition[:half]
-    paths = flow.interpolate(z[:half], z[half:], num_points=10, condition=first).numpy()
-    rebuilt = np.asarray(flow.reconstruct(unseen, condition))
-    pairs = np.stack([unseen, rebuilt], axis=1).reshape(-1, *flow.event_shape)
-    panels = {
-        "interpolation of latents": picture(flow, paths.reshape(-1, *flow.event_shape), 10),
-        "unseen, reconstructed": picture(flow, pairs, 4),
-    }
-    sheet(workdir / "interpolation.png", panels)
+    draw_unseen(workdir / "interpolation.png", flow, heldout)
 
 
 if __name__ == "__main__":

@@ -28,9 +28,10 @@ import vae_models
 from absl import flags
 from drawing import sheet
 from history import HistoryFile, progress, training_seconds
+from pictures import draw_unseen, labels_of, picture
 
 import tfgen
-from tfgen.callbacks.sample_grid import image_grid, scatter
+from tfgen.callbacks.sample_grid import image_grid
 from tfgen.core import specs
 
 FLAGS = flags.FLAGS
@@ -111,11 +112,6 @@ def likelihood(model: Any, heldout: tfgen.data.Examples) -> dict[str, Any]:
     return found
 
 
-def labels_of(model: Any, examples: tfgen.data.Examples, rows: np.ndarray) -> np.ndarray | None:
-    """Returns the labels of some examples, where the model takes labels."""
-    return examples.labels[rows] if model.condition_specs else None
-
-
 def generate(
     model: Any, train: tfgen.data.Examples, heldout: tfgen.data.Examples
 ) -> dict[str, np.ndarray]:
@@ -134,13 +130,6 @@ def generate(
     return images
 
 
-def picture(model: Any, rows: np.ndarray, columns: int | None = None) -> np.ndarray:
-    """Returns a grid of images, or points by their first two numbers."""
-    if len(model.event_shape) == 3:
-        return image_grid(rows, columns)
-    return scatter(rows[:, :2] if rows.shape[1] > 1 else np.repeat(rows, 2, axis=1))
-
-
 def draw(
     workdir: Path, model: Any, train: tfgen.data.Examples, heldout: tfgen.data.Examples
 ) -> None:
@@ -155,28 +144,10 @@ def draw(
     sheet(workdir / "samples.png", panels)
     if "encode" not in model.capabilities():
         return
-    rows = np.arange(min(12, len(heldout) // 2 * 2))
-    unseen, condition = heldout.as_float(rows), labels_of(model, heldout, rows)
-    half = len(rows) // 2
-    z = model.encode(unseen, condition)
-    starts, ends = (tf.nest.map_structure(lambda p, cut=cut: p[cut], z) for cut in halves(half))
-    first = None if condition is None else condition[:half]
-    paths = model.interpolate(starts, ends, num_points=10, condition=first).numpy()
-    rebuilt = np.asarray(model.reconstruct(unseen, condition))
-    pairs = np.stack([unseen, rebuilt], axis=1).reshape(-1, *model.event_shape)
-    panels = {
-        "interpolation": picture(model, paths.reshape(-1, *model.event_shape), 10),
-        "unseen, reconstructed": picture(model, pairs, 4),
-    }
-    sheet(workdir / "interpolation.png", panels)
+    draw_unseen(workdir / "interpolation.png", model, heldout)
     is_plane = getattr(model.latent_spec, "shape", None) == (2,)
     if is_plane and len(model.event_shape) == 3 and not model.condition_specs:
         sheet(workdir / "manifold.png", {"latents in the plane": manifold(model)})
-
-
-def halves(half: int) -> tuple[slice, slice]:
-    """Returns the first rows, and those after them."""
-    return slice(0, half), slice(half, 2 * half)
 
 
 def manifold(model: Any, side: int = 15) -> np.ndarray:

@@ -30,7 +30,7 @@ import numpy as np
 import tensorflow as tf
 import torch
 from absl import app, flags, logging
-from measure import interleaved
+from measure import interleaved, print_served
 
 import tfgen
 from tfgen.flows import Flow, recipes
@@ -228,19 +228,16 @@ def serving() -> None:
     with tempfile.TemporaryDirectory() as folder:
         version = tfgen.serving.export(flow, folder)
         with tfgen.serving.SessionLoader(version) as served:
-            candidates = {
-                "in process": lambda: [in_process(part).numpy() for part in parts],
-                "served": lambda: [
+            print_served(
+                "log_prob of realnvp",
+                "rows",
+                len(x),
+                lambda: [in_process(part).numpy() for part in parts],
+                lambda: [
                     served("log_prob", **{flow.event_spec.name: part})["log_prob"] for part in parts
                 ],
-            }
-            seconds = interleaved(candidates, 3 * FLAGS.repeats)
-    print(
-        f"log_prob of realnvp: in process {len(x) / seconds['in process']:,.0f} rows/s, SavedModel "
-        f"{len(x) / seconds['served']:,.0f}, ratio "
-        f"{seconds['in process'] / seconds['served']:.2f}",
-        flush=True,
-    )
+                3 * FLAGS.repeats,
+            )
 
 
 def main(argv: Sequence[str]) -> None:

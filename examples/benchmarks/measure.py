@@ -43,3 +43,29 @@ def extra_memory(call: Callable[[], Any]) -> float:
     before = status("VmRSS")
     call()
     return (status("VmHWM") - before) / 1024
+
+
+def print_served(
+    name: str,
+    unit: str,
+    count: int,
+    inside: Callable[[], Any],
+    served: Callable[[], Any],
+    repeats: int,
+) -> None:
+    """Prints the speed of what a SavedModel answers beside that in process.
+
+    Args:
+        name: of what is asked.
+        unit: what is counted, e.g. "rows".
+        count: how many of them a call answers.
+        inside, served: calls of both.
+        repeats: of each.
+    """
+    seconds = interleaved({"inside": inside, "served": served}, repeats)
+    speeds = [count / seconds[kind] for kind in ("inside", "served")]
+    print(
+        f"{name}: in process {speeds[0]:,.0f} {unit}/s, SavedModel {speeds[1]:,.0f}, "
+        f"ratio {speeds[1] / speeds[0]:.2f}",
+        flush=True,
+    )

@@ -26,7 +26,7 @@ import numpy as np
 import tensorflow as tf
 import torch
 from absl import app, flags, logging
-from measure import extra_memory, in_new_process, interleaved
+from measure import extra_memory, in_new_process, interleaved, print_served
 
 import tfgen
 from tfgen import networks, variational
@@ -181,13 +181,7 @@ def serving() -> None:
                 ),
             }
             for name, (inside, outside) in pairs.items():
-                found = interleaved({"inside": inside, "served": outside}, 3 * FLAGS.repeats)
-                speeds = [len(x) / found[kind] for kind in ("inside", "served")]
-                print(
-                    f"{name}: in process {speeds[0]:,.0f} examples/s, SavedModel {speeds[1]:,.0f}, "
-                    f"ratio {speeds[1] / speeds[0]:.2f}",
-                    flush=True,
-                )
+                print_served(name, "examples", len(x), inside, outside, 3 * FLAGS.repeats)
 
 
 def main(argv: Sequence[str]) -> None:

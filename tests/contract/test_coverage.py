@@ -46,6 +46,7 @@ MACHINERY = {
     "tfgen.training.optimize.Parts": "a record",
     "tfgen.model.inversion.Inverter": "the search of a model; tested by encode of GLO and GANs",
     "tfgen.model.rows.Verb": "a record",
+    "tfgen.model.traces.Traces": "a part of the verbs; tested by those of flows",
     "tfgen.model.stages.Stage": "a record; tests/model/test_stages.py",
     "tfgen.layers.linearised.SmoothMap": "a record",
     "tfgen.losses.critic.Critic": "what penalties see of a network; test_adversarial_losses.py",

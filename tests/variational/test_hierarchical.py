@@ -19,6 +19,7 @@ from tfgen.variational import (
 )
 from tfgen.variational.bounds import estimate
 from tfgen.variational.grid_prior import GridNetwork
+from tfgen.variational.levels import row_noise
 
 SEED = tf.constant([3, 4])
 LEVELS = (
@@ -247,7 +248,7 @@ def test_what_is_resampled_is_that_of_its_row(model, images):
 
 
 def test_temperature_scales_the_noise_of_every_level(model):
-    noise = model._row_noise(random.row_seeds(3, 7))
+    noise = row_noise(model.levels, random.row_seeds(3, 7))
     warm = tuple(2.0 * part for part in noise)
     hidden, z = None, []
     for number in range(3):
@@ -260,7 +261,7 @@ def test_temperature_scales_the_noise_of_every_level(model):
 
 def test_noise_of_levels_is_independent_and_standard():
     model = HierarchicalVAE((4,), [Level((2,), 4), Level((2,), 4)])
-    for noise in (model._noise(20000, SEED), model._row_noise(random.row_seeds(20000, 0))):
+    for noise in (model._noise(20000, SEED), row_noise(model.levels, random.row_seeds(20000, 0))):
         together = np.concatenate(noise, axis=1)
         np.testing.assert_allclose(np.cov(together.T), np.eye(4), atol=0.05)
 

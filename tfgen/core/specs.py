@@ -14,7 +14,6 @@ import tensorflow as tf
 from tfgen.core.checks import check_integer, expected
 
 IMAGE_CHANNELS = (1, 3, 4)
-_OFF_LEVEL = 1e-2  # Of the distance between levels, by which rounding may move an example.
 _TINY = float(np.finfo(np.float32).tiny)
 RANGES = {"images": (0.0, 1.0), "audio": (-1.0, 1.0)}
 """Of the values of examples that have one, by their noun."""
@@ -197,20 +196,6 @@ def with_all(value: tf.Tensor, allowed: tf.Tensor, what: str) -> tf.Tensor:
         return value
     with tf.control_dependencies([tf.debugging.Assert(fine, [expected(what, "at most"), wrong])]):
         return tf.identity(value)
-
-
-def on_levels(x: tf.Tensor, num_levels: int) -> tf.Tensor:
-    """Returns examples that are on the levels k / (num_levels - 1) up to rounding, or raises.
-
-    Raises:
-        ValueError: when a number is not on a level.
-        tf.errors.InvalidArgumentError: in a graph, when it runs; XLA drops that check.
-    """
-    last = num_levels - 1
-    places = x * last
-    nearest = tf.clip_by_value(tf.round(places), 0.0, float(last))
-    what = f"examples on the {num_levels} levels k / {last} in [0, 1]"
-    return with_all(x, tf.abs(places - nearest) <= _OFF_LEVEL, what)
 
 
 def as_int64(value: tf.Tensor) -> tf.Tensor:

@@ -16,10 +16,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfgen.core import random, specs
+from tfgen.core import random
 from tfgen.core.checks import check_integer, expected
 from tfgen.core.config import Configurable, output_shape, register
 from tfgen.distributions.base import log_normal
+from tfgen.distributions.levels import on_levels
 
 _LARGEST = 1.0 - 2.0**-24  # The largest float32 below one.
 _LOG_SCALE = math.log(1.7)  # Of a normal near to the logistic, so that u begins near to uniform.
@@ -74,7 +75,7 @@ class Dequantization(Configurable, keras.layers.Layer, ABC):
             ValueError: when a number is not on a level.
             tf.errors.InvalidArgumentError: in a graph, when it runs; XLA drops that check.
         """
-        return specs.on_levels(x, self.num_levels)
+        return on_levels(x, self.num_levels)
 
     def _spread(self, x: tf.Tensor, u: tf.Tensor, log_q: tf.Tensor | float) -> Drawn:
         """Returns v of the noise of each number, and log q(v | x) of log q(u | x)."""

@@ -10,10 +10,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfgen.core import random, specs
+from tfgen.core import random
 from tfgen.core.checks import check_integer
 from tfgen.core.config import register
-from tfgen.distributions.likelihoods import Likelihood, bounded_log, unit_interval
+from tfgen.distributions.levels import on_levels, unit_interval
+from tfgen.distributions.likelihoods import Likelihood, bounded_log
 from tfgen.distributions.noise import logit
 
 _MIN_SCALE = 1e-3  # Of x in [-1, 1], a quarter of a cell of 256 levels: narrower gains nothing.
@@ -33,7 +34,7 @@ class _Levels(Likelihood):
 
     def on_support(self, x: tf.Tensor) -> tf.Tensor:
         """Returns examples that are on the levels, or raises."""
-        return specs.on_levels(x, self.num_levels)
+        return on_levels(x, self.num_levels)
 
     def _centered(self, x: tf.Tensor) -> tf.Tensor:
         """Returns the levels nearest to examples, in [-1, 1]."""

@@ -121,7 +121,7 @@ def compiled(
 
 
 def warmed_up(rate: float, steps: int) -> Any:
-    """Returns a learning rate that rises to a constant over so many steps."""
+    """Returns a learning rate that rises to a constant over a number of steps."""
     if not steps:
         return rate
     return keras.optimizers.schedules.CosineDecay(

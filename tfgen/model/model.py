@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from tfgen.core import checks, specs
-from tfgen.core.config import PACKAGE, Configurable, arguments, made_again
+from tfgen.core.config import Configurable
 from tfgen.core.files import written_whole
 from tfgen.data.batches import (
     DEFAULT_BATCH_SIZE,
@@ -22,11 +22,11 @@ from tfgen.data.examples import Batch, Examples
 from tfgen.data.identity import identity
 from tfgen.model.arguments import check_executions, check_fit, check_steps, check_weights
 from tfgen.model.rows import VERBS
-from tfgen.model.saving import check_rebuilt, check_registered
+from tfgen.model.saving import check_configurations, check_rebuilt, check_registered
 from tfgen.model.steps import Steps
 from tfgen.model.verbs import Verbs
 from tfgen.training.checkpoint import Checkpoint
-from tfgen.training.keras_compat import BuiltWhenMade, flatten_layers, is_validation
+from tfgen.training.keras_compat import BuiltWhenMade, is_validation
 from tfgen.training.not_finite import FiniteGuard
 from tfgen.training.replicas import part_seeds
 
@@ -108,14 +108,6 @@ class GenerativeModel(Verbs, Configurable, Steps, BuiltWhenMade):
         `fit` does it at its end, and callbacks that sample do while it trains; `sample` never does.
         """
 
-    def check_configurations(self) -> None:
-        """Raises ValueError unless the networks of other packages can be made again."""
-        for part in arguments(self).values():
-            if isinstance(part, GenerativeModel):
-                part.check_configurations()
-            elif isinstance(part, keras.layers.Layer) and any(map(_is_own, flatten_layers(part))):
-                made_again(part)
-
     def save_own_variables(self, store: Any) -> None:
         """Saves the model's own variables, with a sampler that fits them."""
         self.fit_sampler()  # Keras saves the parts of a model after the model's own variables.
@@ -145,7 +137,7 @@ class GenerativeModel(Verbs, Configurable, Steps, BuiltWhenMade):
         shapes = str([weight.shape for weight in self.weights])
         if shapes != self._loadable:  # Making the model again takes time and memory.
             check_registered(self)
-            self.check_configurations()
+            check_configurations(self)
             check_rebuilt(self)
             self._loadable = shapes
         with written_whole(path) as unfinished:
@@ -352,8 +344,3 @@ class GenerativeModel(Verbs, Configurable, Steps, BuiltWhenMade):
         )
 
     predict_on_batch = predict
-
-
-def _is_own(layer: keras.layers.Layer) -> bool:
-    """Tells whether the class of a layer is neither Keras' nor of this library."""
-    return type(layer).__module__.partition(".")[0] not in ("keras", PACKAGE)

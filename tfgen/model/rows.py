@@ -67,7 +67,7 @@ class Rows:
     """Verbs that take long even for one row: a server does not warm up with them."""
 
     traced_verbs: ClassVar[frozenset[str]] = frozenset()
-    """Verbs of so many operations that they are answered by a graph, traced at their first call."""
+    """Verbs that take hundreds of operations: a graph, traced at their first call, answers them."""
 
     # What a model is about.
 
@@ -91,6 +91,11 @@ class Rows:
     def condition_specs(self) -> Mapping[str, tf.TensorSpec]:
         """The specification of each condition, by name; empty for an unconditional model."""
         return {}
+
+    @property
+    def mask_spec(self) -> tf.TensorSpec:
+        """The specification of what `complete` is given: 0 where an example is to be drawn."""
+        return tf.TensorSpec(self.event_shape, tf.float32, "mask")
 
     @classmethod
     def writes(cls, verb: str) -> bool:

@@ -10,7 +10,8 @@ from typing import TypeVar
 import keras
 
 from tfgen.core.checks import expected
-from tfgen.core.config import Configurable, is_registered
+from tfgen.core.config import PACKAGE, Configurable, arguments, is_registered, made_again
+from tfgen.model.rows import Rows
 from tfgen.training.keras_compat import flatten_layers
 
 Model = TypeVar("Model", bound=keras.Model)
@@ -25,6 +26,20 @@ def check_registered(model: keras.Model) -> None:
     if unknown := sorted({type(part).__name__ for part in parts if not is_registered(type(part))}):
         what = "classes that files can name (put @tfgen.core.config.register above them)"
         raise ValueError(expected(what, ", ".join(unknown)))
+
+
+def check_configurations(model: keras.Model) -> None:
+    """Raises ValueError unless the networks of other packages can be made again."""
+    for part in arguments(model).values():
+        if isinstance(part, Rows):
+            check_configurations(part)
+        elif isinstance(part, keras.layers.Layer) and any(map(_is_own, flatten_layers(part))):
+            made_again(part)
+
+
+def _is_own(layer: keras.layers.Layer) -> bool:
+    """Tells whether the class of a layer is neither Keras' nor of this library."""
+    return type(layer).__module__.partition(".")[0] not in ("keras", PACKAGE)
 
 
 def check_rebuilt(model: keras.Model) -> None:

@@ -12,6 +12,7 @@ from tfgen.core.checks import check_integer, expected, failed_check
 from tfgen.model.inversion import in_batches
 from tfgen.model.paths import linear
 from tfgen.model.rows import VERBS, Conditions, Rows
+from tfgen.model.traces import Traces
 
 TEMPERATURE = specs.positive_spec("temperature")
 
@@ -222,7 +223,11 @@ class Verbs(Rows):
         first, last = keras.tree.flatten(start)[0], keras.tree.flatten(end)[0]
         specs.check_same_rows({"start": first, "end": last})
         fractions = tf.linspace(0.0, 1.0, num_points)
-        points = keras.tree.map_structure(lambda a, b: _merged(path(a, b, fractions)), start, end)
+
+        def merged(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+            return tf.reshape(path(a, b, fractions), [-1, *a.shape[1:]])
+
+        points = keras.tree.map_structure(merged, start, end)
         given = self._given(condition, first)
         given = {name: tf.repeat(value, num_points, axis=0) for name, value in given.items()}
         decoded = self._answer("decode", batch_size, points, given)
@@ -246,41 +251,23 @@ class Verbs(Rows):
         z = keras.tree.map_structure(lambda a, b, c: a - b + c, *parts)
         return self.decode(z, condition, batch_size=batch_size)
 
-    @property
-    def mask_spec(self) -> tf.TensorSpec:
-        """The specification of what `complete` is given: 0 where an example is to be drawn."""
-        return tf.TensorSpec(self.event_shape, tf.float32, "mask")
-
     def _answer(self, verb: str, batch_size: int, *rows: Any, **settings: Any) -> Any:
         """Returns what the method of a verb returns, asked `batch_size` rows at a time."""
         check_integer("batch_size", batch_size)
         self.warn_before_use()
         ask = partial(getattr(self, f"{verb}_rows"), **settings)
         if verb in self.traced_verbs and tf.executing_eagerly():
-            ask = self._traced(ask, rows, (verb, *sorted(settings.items())))
+            ask = self._traces.of(ask, rows, (verb, *sorted(settings.items())))
         try:
             return self.checked_result(verb, in_batches(ask, rows, batch_size))
         except tf.errors.InvalidArgumentError as error:
-            message = failed_check(error)
-            if message is None:
-                raise
-            raise ValueError(message) from None
-
-    def _traced(self, ask: Callable, rows: tuple, key: tuple) -> Callable:
-        """Returns the graph of a method for any number of rows like these, traced once."""
-        specs_of_rows = tf.nest.map_structure(
-            lambda row: None if row is None else tf.TensorSpec([None, *row.shape[1:]], row.dtype),
-            rows,
-        )
-        key = (*key, repr(specs_of_rows))
-        if key not in self._graphs:
-            graph = tf.function(lambda *rows: ask(*rows), autograph=False)
-            self._graphs[key] = graph.get_concrete_function(*specs_of_rows)
-        return self._graphs[key]
+            if message := failed_check(error):
+                raise ValueError(message) from None
+            raise
 
     @cached_property
-    def _graphs(self) -> dict[tuple, Callable]:
-        return {}
+    def _traces(self) -> Traces:
+        return Traces()
 
     def checked_result(self, verb: str, result: tf.Tensor) -> tf.Tensor:
         """Returns what the method of a verb returned, if its shape and type are right, or raises.
@@ -359,8 +346,3 @@ class Verbs(Rows):
         temperature = specs.checked(temperature, TEMPERATURE, "temperature")
         specs.check_same_rows({"temperature": temperature, "seed": row_seeds})
         return temperature
-
-
-def _merged(points: tf.Tensor) -> tf.Tensor:
-    """Returns points of all paths in one batch."""
-    return tf.reshape(points, [-1, *points.shape[2:]])

@@ -71,8 +71,7 @@ class EncodedModel(GenerativeModel):
 
     def _make_averages(self) -> None:
         """Makes the averages of the parts, once they are built, if they are kept."""
-        for part in self._averaged if self.ema_decay is not None else ():
-            setattr(self, f"ema_{part}", average_of(getattr(self, part), self.ema_decay))
+        make_averages(self, self._averaged)
 
     # What it is about.
 
@@ -94,10 +93,7 @@ class EncodedModel(GenerativeModel):
     @property
     def averages(self) -> Averages:
         """The averages of the parts with weights, if they are kept."""
-        if self.ema_decay is None:
-            return []
-        pairs = [(getattr(self, f"ema_{part}"), getattr(self, part)) for part in self._averaged]
-        return [(average, layer) for average, layer in pairs if layer.weights]
+        return averages_of(self, self._averaged)
 
     # The verbs.
 
@@ -108,11 +104,8 @@ class EncodedModel(GenerativeModel):
 
     def _sampled(self, z: tf.Tensor, condition: Conditions | None, row_seeds: tf.Tensor) -> Any:
         """Returns samples of drawn latents: means, or draws of p(x | z)."""
-        if not self.draw_samples:
-            return self.decode_rows(z, condition)
         parameters = self._decoded(z, condition, self.averaged, training=False)
-        likelihood = self.averaged(self.likelihood)
-        return likelihood.sample_rows(random.stream(row_seeds, "likelihood"), parameters)
+        return shown(self.averaged(self.likelihood), parameters, row_seeds, self.draw_samples)
 
     # Inside.
 
@@ -149,6 +142,34 @@ class EncodedModel(GenerativeModel):
     def _examples(self, x: Batch) -> tf.Tensor:
         """Returns the examples of a batch, checked to have a probability."""
         return self.likelihood.on_support(x["x"])
+
+
+def make_averages(model: GenerativeModel, parts: Sequence[str]) -> None:
+    """Makes `ema_<part>` of each part of a model, which are built, where averages are kept."""
+    for part in parts if model.ema_decay is not None else ():
+        setattr(model, f"ema_{part}", average_of(getattr(model, part), model.ema_decay))
+
+
+def averages_of(model: GenerativeModel, parts: Sequence[str]) -> Averages:
+    """Returns the averages of the parts with weights, where they are kept."""
+    if model.ema_decay is None:
+        return []
+    pairs = [(getattr(model, f"ema_{part}"), getattr(model, part)) for part in parts]
+    return [(average, layer) for average, layer in pairs if layer.weights]
+
+
+def lacking(likelihood: Likelihood) -> Mapping[str, str]:
+    """Returns the bound, and why there is none, where a likelihood is not a probability."""
+    if likelihood.is_normalized:
+        return {}
+    return {"log_prob_bound": "its likelihood is not normalised"}
+
+
+def shown(likelihood: Likelihood, parameters: Any, row_seeds: tf.Tensor, drawn: bool) -> tf.Tensor:
+    """Returns what `sample` gives of p(x | z): its means, or draws of it, one a row seed."""
+    if not drawn:
+        return likelihood.mean(parameters)
+    return likelihood.sample_rows(random.stream(row_seeds, "likelihood"), parameters)
 
 
 class QuietLatents:

@@ -48,7 +48,7 @@ class Draw(Protocol):
     def __call__(
         self, num_samples: int, by_path: Callable[[tf.Tensor], tf.Tensor] | None = None
     ) -> Evidence:
-        """Returns the evidence of so many draws.
+        """Returns the evidence of a number of draws.
 
         Args:
             num_samples: k, > 0.
@@ -220,13 +220,13 @@ def estimate(
     num_samples: int,
     chunk: int,
 ) -> tf.Tensor:
-    """Returns log (1/k) sum_i exp(w_i) of k draws, [batch], so many of them at a time.
+    """Returns log (1/k) sum_i exp(w_i) of k draws, [batch], working out a few of them at a time.
 
     Args:
         log_weights: row seeds [batch, 2] and how many draws -> w_i, [batch, draws].
         row_seeds: int32 [batch, 2].
         num_samples: k, > 0.
-        chunk: how many draws are worked out at a time, > 0, which bounds the memory.
+        chunk: the most draws to work out at a time, > 0, which bounds the memory.
     """
     count = -(-num_samples // chunk)
     size = -(-num_samples // count)

@@ -12,22 +12,30 @@ from tfgen.core import random
 from tfgen.core.checks import check_integer, expected
 from tfgen.core.config import register
 from tfgen.data.examples import Batch
-from tfgen.distributions.base import scaled
 from tfgen.distributions.likelihoods import Bernoulli, Likelihood, build_likelihood
 from tfgen.model.inversion import in_batches
 from tfgen.model.model import GenerativeModel
 from tfgen.model.rows import Conditions
 from tfgen.model.verbs import BATCH_SIZE
-from tfgen.training.averages import Averages, average_of
+from tfgen.training.averages import Averages
 from tfgen.training.update import Terms
-from tfgen.variational.base import QuietLatents, as_they_are
+from tfgen.variational.base import (
+    QuietLatents,
+    as_they_are,
+    averages_of,
+    lacking,
+    make_averages,
+    shown,
+)
 from tfgen.variational.bounds import ELBO, Bound, Evidence, check_bound, estimate
 from tfgen.variational.gaussians import divergence, draw, log_prob
 from tfgen.variational.ladder import BottomUp, TopDown
-from tfgen.variational.levels import Level
+from tfgen.variational.levels import Level, row_noise
 
 CHUNK = 8
 """Draws that `log_prob_bound` works out at a time, each of which takes maps of features."""
+
+AVERAGED = ("encoder", "decoder", "likelihood")
 
 
 @register
@@ -107,10 +115,7 @@ class HierarchicalVAE(GenerativeModel):
         self.ema_decay = ema_decay
         features = (None, *self.decoder.features_shape)
         build_likelihood(self.likelihood, features, (None, *event_shape))
-        if ema_decay is not None:
-            self.ema_encoder = average_of(self.encoder, ema_decay)
-            self.ema_decoder = average_of(self.decoder, ema_decay)
-            self.ema_likelihood = average_of(self.likelihood, ema_decay)
+        make_averages(self, AVERAGED)
         self._quiet = QuietLatents()
 
     # What it is about.
@@ -128,19 +133,11 @@ class HierarchicalVAE(GenerativeModel):
     @property
     def averages(self) -> Averages:
         """The averages of both networks and of the likelihood, if they are kept."""
-        if self.ema_decay is None:
-            return []
-        return [
-            (self.ema_encoder, self.encoder),
-            (self.ema_decoder, self.decoder),
-            (self.ema_likelihood, self.likelihood),
-        ]
+        return averages_of(self, AVERAGED)
 
     def lacks(self) -> Mapping[str, str]:
         """Returns the bound, where the likelihood is not a probability."""
-        if self.likelihood.is_normalized:
-            return {}
-        return {"log_prob_bound": "its likelihood is not normalised"}
+        return lacking(self.likelihood)
 
     # The verbs.
 
@@ -191,7 +188,7 @@ class HierarchicalVAE(GenerativeModel):
 
         def log_weights(seeds: tf.Tensor, count: int) -> tf.Tensor:
             each = tf.reshape(random.split(seeds, count), [-1, 2])
-            noise = self._row_noise(each)
+            noise = row_noise(self.levels, each)
             return self._evidence(x, features, noise, count, self.averaged)[0].log_weights
 
         seeds = random.stream(row_seeds, "posterior")
@@ -235,7 +232,7 @@ class HierarchicalVAE(GenerativeModel):
         rows = (tuple(z[:keep]), seeds, self._temperatures(temperature, seeds))
         ask = self._resampled
         if tf.executing_eagerly():
-            ask = self._traced(ask, rows, ("resample", keep))
+            ask = self._traces.of(ask, rows, ("resample", keep))
         return in_batches(ask, rows, batch_size)
 
     # Training.
@@ -289,18 +286,6 @@ class HierarchicalVAE(GenerativeModel):
         each = zip(shapes, seeds, strict=True)
         return tuple(random.draw_normal([num_rows, *shape], of) for shape, of in each)
 
-    def _row_noise(
-        self, row_seeds: tf.Tensor, temperature: tf.Tensor | None = None
-    ) -> tuple[tf.Tensor, ...]:
-        """Returns the noise of each level that row seeds give, [rows, *latent_shape]."""
-
-        def noise(number: int, shape: Sequence[int]) -> tf.Tensor:
-            flat = random.normal(random.stream(row_seeds, f"level {number}"), (math.prod(shape),))
-            return tf.reshape(scaled(flat, temperature), [-1, *shape])
-
-        shapes = [level.latent_shape for level in self.levels]
-        return tuple(noise(number, shape) for number, shape in enumerate(shapes))
-
     def _descend(self, choose: Callable[[int, tf.Tensor | None], Any], part: Callable) -> tf.Tensor:
         """Returns what the lowest level leads on to, of latents that are chosen from the top down.
 
@@ -322,17 +307,14 @@ class HierarchicalVAE(GenerativeModel):
         self, kept: tuple, row_seeds: tf.Tensor, temperature: tf.Tensor | None
     ) -> tf.Tensor:
         """Returns samples whose upper levels are given, one a row seed."""
-        noise, decoder = self._row_noise(row_seeds, temperature), self.averaged(self.decoder)
+        noise, decoder = row_noise(self.levels, row_seeds, temperature), self.averaged(self.decoder)
 
         def choose(number: int, state: tf.Tensor | None) -> tf.Tensor:
             known = number < len(kept)
             return kept[number] if known else decoder.draw(number, state, noise[number])
 
         parameters = self._parameters(self._descend(choose, self.averaged), self.averaged)
-        likelihood = self.averaged(self.likelihood)
-        if not self.draw_samples:
-            return likelihood.mean(parameters)
-        return likelihood.sample_rows(random.stream(row_seeds, "likelihood"), parameters)
+        return shown(self.averaged(self.likelihood), parameters, row_seeds, self.draw_samples)
 
     def _evidence(
         self, x: tf.Tensor, features: tuple, noise: tuple, count: int, part: Callable

@@ -1,5 +1,6 @@
 """What a level of a hierarchical VAE is, and the layers that lead from one to the next."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,8 +8,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfgen.core import random
 from tfgen.core.checks import check_integer, expected
 from tfgen.core.config import Configurable, register
+from tfgen.distributions.base import scaled
 from tfgen.variational.gaussians import Gaussian, gaussian_of
 from tfgen.variational.grid_prior import AutoregressiveGrid
 
@@ -92,6 +95,18 @@ def _check_below(upper: Shape, lower: Shape) -> None:
     if any(small % large for large, small in zip(upper[:-1], lower[:-1], strict=False)):
         what = "levels whose height and width divide those below, and those of an example"
         raise ValueError(expected(what, f"{upper} above {lower}"))
+
+
+def row_noise(
+    levels: Sequence[Level], row_seeds: tf.Tensor, temperature: tf.Tensor | None = None
+) -> tuple[tf.Tensor, ...]:
+    """Returns the noise of each level that row seeds give, [rows, *latent_shape]."""
+
+    def noise(number: int, shape: Sequence[int]) -> tf.Tensor:
+        flat = random.normal(random.stream(row_seeds, f"level {number}"), (math.prod(shape),))
+        return tf.reshape(scaled(flat, temperature), [-1, *shape])
+
+    return tuple(noise(number, level.latent_shape) for number, level in enumerate(levels))
 
 
 # Layers, all built as they are made.

@@ -17,7 +17,7 @@ from tfgen.distributions.noise import StandardNormal
 from tfgen.model.rows import Conditions
 from tfgen.model.verbs import BATCH_SIZE
 from tfgen.training.update import Terms
-from tfgen.variational.base import EncodedModel, QuietLatents, as_they_are
+from tfgen.variational.base import EncodedModel, QuietLatents, as_they_are, lacking
 from tfgen.variational.bounds import ELBO, Bound, Evidence, check_bound, estimate
 from tfgen.variational.posteriors import Posterior, built_posterior
 from tfgen.variational.vamp import PosteriorMixture, VampPrior, check_vamp
@@ -132,9 +132,7 @@ class VAE(EncodedModel):
 
     def lacks(self) -> Mapping[str, str]:
         """Returns the bound, where the likelihood is not a probability."""
-        if self.likelihood.is_normalized:
-            return {}
-        return {"log_prob_bound": "its likelihood is not normalised"}
+        return lacking(self.likelihood)
 
     # The verbs.
 
