@@ -8,7 +8,7 @@ eager PyTorch with fused Adam and with `torch.compile`: the same networks, examp
 same number of threads, measured in turn, in medians. A ratio above 1 says that tfgen is faster.
 
 Then: the memory of `log_prob_bound`, by the number of draws, and `encode` and `log_prob_bound` of
-an exported SavedModel beside those in process. Five minutes on two cores.
+an exported SavedModel beside those in process. Ten minutes on two cores.
 """
 
 import os
@@ -51,7 +51,7 @@ class Case:
     peer: Callable[[], torch.nn.Module]
     shape: tuple[int, ...] = (DIM,)
     batch_size: int = 100
-    steps: int = 100
+    steps: int = 600  # An epoch of MNIST.
 
     def examples(self) -> np.ndarray:
         """Returns zeros and ones to train on."""
@@ -78,7 +78,7 @@ CASES = {
         lambda: vae(bound=variational.ImportanceWeighted(50)),
         lambda: torch_vae.VAE(*SIZES, num_draws=50),
         batch_size=20,
-        steps=20,
+        steps=100,
     ),
     "iaf": Case(
         lambda: vae(posterior=variational.posteriors.iaf(2, (320,))),
@@ -89,7 +89,7 @@ CASES = {
         lambda: torch_vae.Hierarchical(1, LATENTS, FILTERS),
         IMAGE,
         batch_size=64,
-        steps=8,
+        steps=40,
     ),
 }
 
